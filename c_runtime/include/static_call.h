@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * static_call.h - call a function through a key that rarely changes.
+ *
+ *     DECLARE_STATIC_CALL(key, func);          in a header: the key exists, it calls what func's type says
+ *     DEFINE_STATIC_CALL(key, func);           in one C file: it calls func until it is updated
+ *     DEFINE_STATIC_CALL_NULL(key, func);      ... it does nothing until it is updated
+ *     DEFINE_STATIC_CALL_RET0(key, func);      ... it returns 0 until it is updated
+ *     static_call(key)(args)                   the call; static_call(key, args) is the same (2018 spelling)
+ *     static_call_cond(key)(args)              for void functions and keys that may be NULL
+ *     static_call_update(key, func)            0, or a negative errno and nothing has changed
+ *     static_call_query(key)                   the current target; NULL where it is NULL
+ *
+ * The names and meanings are those of the Linux kernel. `func` feeds typeof in DECLARE_, _NULL and _RET0: any
+ * expression or type whose type is the function's. This header alone makes every call an atomic load and a call
+ * through the pointer, with any C11 compiler that has typeof, on any architecture. `instrument` copies the
+ * sources so that the same text becomes a direct call, which the runtime patches (x86-64 Linux).
+ *
+ * What an update promises: when it returns, no thread enters the old function through the key any more. Threads
+ * that are inside the old function are not waited for.
+ */
+#ifndef STATIC_CALL_H
+#define STATIC_CALL_H
+
+/** Any function, whatever its type. ISO C lets every function pointer pass through it and back (6.3.2.3 p8). */
+typedef void (*static_call_fn)(void);
+
+/** One key. `func` is what the key calls; it is written last in an update and must be read atomically. */
+struct static_call_key {
+	static_call_fn func;
+};
+
+#define __SC_SECOND(a, b, ...) b
+/*
+ * Pick the second argument: `__SC_PICK(X, dflt, ~)` is `dflt`, unless X is a macro that begins with `~,`;
+ * then it is what follows. That is how a generated header has its say for one key without #ifdef inside macros.
+ */
+#define __SC_PICK(...) __SC_SECOND(__VA_ARGS__)
+#define __SC_CAT(a, b) __SC_CAT_(a, b)
+#define __SC_CAT_(a, b) a##b
+#define __SC_STR(a) __SC_STR_(a)
+#define __SC_STR_(a) #a
+
+#define __SC_VISIBLE __attribute__((__visibility__("default")))
+
+#define STATIC_CALL_KEY(name) __SC_CAT(__SCK__, name)
+#define STATIC_CALL_TRAMP(name) __SC_CAT(__SCT__, name)
+#define STATIC_CALL_TRAMP_STR(name) __SC_STR(STATIC_CALL_TRAMP(name))
+
+static __inline__ __attribute__((__unused__)) static_call_fn __static_call_load(const struct static_call_key *key)
+{
+	/* Pairs with the release in an update: who calls the new target sees what was written before the update. */
+	return __atomic_load_n(&key->func, __ATOMIC_ACQUIRE);
+}
+
+#if defined STATIC_CALL_RUNTIME
+/* The runtime itself: the types are enough. */
+#elif defined STATIC_CALL_INSTRUMENTED
+#include "static_call_x86_64.h"
+#else
+#include "static_call_pointer.h"
+#endif
+
+/*
+ * Two spellings, told apart by the number of arguments: one is the kernel's callee, more are a whole call.
+ * One argument can also be a 2018 call without arguments; no token tells, so a project that uses that says so
+ * by -DSTATIC_CALL_2018, and then static_call(key) is always the call.
+ */
+#define __SC_COUNTED(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, \
+		     a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, n, ...) n
+#define __SC_SPELLING(...) \
+	__SC_COUNTED(__VA_ARGS__, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, \
+		     __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, \
+		     __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, \
+		     __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, __SC_MANY, \
+		     __SC_ONE, ~)
+#define __SC_MANY(name, ...) __SC_CALLEE(name)(__VA_ARGS__)
+#ifdef STATIC_CALL_2018
+#define __SC_ONE(name) __SC_CALLEE(name)()
+#else
+#define __SC_ONE(name) __SC_CALLEE(name)
+#endif
+
+#define static_call(...) __SC_SPELLING(__VA_ARGS__)(__VA_ARGS__)
+#define static_call_mod(name) __SC_CALLEE(name)
+#define static_call_cond(name) (void)__SC_CALLEE_COND(name)
+#define static_call_query(name) ((__typeof__(STATIC_CALL_TRAMP(name)) *)__static_call_load(&STATIC_CALL_KEY(name)))
+
+/*
+ * The conversion to the key's own pointer type is the type check: func, &func, NULL and a void pointer pass,
+ * another function's type draws the compiler's own warning at the user's line.
+ */
+#define static_call_update(name, func) \
+	__extension__({ \
+		__typeof__(STATIC_CALL_TRAMP(name)) *__sc_target = (func); \
+		__static_call_update(&STATIC_CALL_KEY(name), STATIC_CALL_TRAMP_ADDR(name), (void *)__sc_target); \
+	})
+
+/*
+ * Keys and trampolines have default visibility from their declaration on: clang ignores a visibility that comes
+ * after the definition, where the kernel's order puts EXPORT_. So these are redeclarations that check the name.
+ */
+#define EXPORT_STATIC_CALL(name) extern struct static_call_key STATIC_CALL_KEY(name)
+#define EXPORT_STATIC_CALL_GPL(name) EXPORT_STATIC_CALL(name)
+#define EXPORT_STATIC_CALL_TRAMP(name) extern __typeof__(STATIC_CALL_TRAMP(name)) STATIC_CALL_TRAMP(name)
+#define EXPORT_STATIC_CALL_TRAMP_GPL(name) EXPORT_STATIC_CALL_TRAMP(name)
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plain flavour: a static call is an atomic load and a call through the pointer. Included by static_call.h.
+ *
+ * With -DSTATIC_CALL_PROBE each declaration leaves a variable that `instrument` reads from the debug information
+ * to learn the key's type, and each definition one that leads to the initial target's symbol.
+ */
+#ifndef STATIC_CALL_H
+#error "include static_call.h instead"
+#endif
+
+/*
+ * One address in the whole program, since programs compare it: weak, so that every object may hold one and
+ * they fall together, also with the runtime's own.
+ */
+__attribute__((__weak__, __visibility__("default"))) long __static_call_return0(void);
+long __static_call_return0(void)
+{
+	return 0;
+}
+
+static __inline__ __attribute__((__unused__)) void __static_call_nop(void)
+{
+}
+
+static __inline__ __attribute__((__unused__)) static_call_fn
+__static_call_load_cond(const struct static_call_key *key)
+{
+	static_call_fn func = __static_call_load(key);
+
+	return func ? func : __static_call_nop;
+}
+
+/*
+ * The runtime's update, where the program has one: a plain object may be linked with instrumented ones, whose
+ * call sites only the runtime can change. Without the runtime the store is all there is to do.
+ */
+extern int __static_call_rt_update(struct static_call_key *key, static_call_fn func) __attribute__((__weak__));
+
+static __inline__ __attribute__((__unused__)) int __static_call_update(struct static_call_key *key, void *tramp,
+								      void *func)
+{
+	static_call_fn target = __extension__(static_call_fn) func;
+
+	(void)tramp;
+	if (__static_call_rt_update)
+		return __static_call_rt_update(key, target);
+	__atomic_store_n(&key->func, target, __ATOMIC_RELEASE);
+	return 0;
+}
+
+#define STATIC_CALL_TRAMP_ADDR(name) ((void *)0)
+
+/* In this flavour the trampoline is only a name that carries the type; it is never defined. */
+#define __SC_DECLARE(name, func) \
+	extern struct static_call_key STATIC_CALL_KEY(name) __SC_VISIBLE; \
+	extern __typeof__(func) STATIC_CALL_TRAMP(name)
+
+#ifdef STATIC_CALL_PROBE
+#define DECLARE_STATIC_CALL(name, func) \
+	__SC_DECLARE(name, func); \
+	static __typeof__(func) *__SC_CAT(__scp_, name) __attribute__((__used__))
+#define __SC_PROBE_TARGET(name, func) \
+	; \
+	static static_call_fn __SC_CAT(__sci_, name) __attribute__((__used__)) = (static_call_fn)(func)
+#else
+#define DECLARE_STATIC_CALL(name, func) __SC_DECLARE(name, func)
+#define __SC_PROBE_TARGET(name, func)
+#endif
+
+#define DEFINE_STATIC_CALL(name, func) \
+	DECLARE_STATIC_CALL(name, func); \
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)(func) } __SC_PROBE_TARGET(name, func)
+#define DEFINE_STATIC_CALL_NULL(name, func) \
+	DECLARE_STATIC_CALL(name, func); \
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)0 }
+#define DEFINE_STATIC_CALL_RET0(name, func) \
+	DECLARE_STATIC_CALL(name, func); \
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)__static_call_return0 }
+
+#define __SC_CALLEE(name) ((__typeof__(STATIC_CALL_TRAMP(name)) *)__static_call_load(&STATIC_CALL_KEY(name)))
+#define __SC_CALLEE_COND(name) \
+	((__typeof__(STATIC_CALL_TRAMP(name)) *)__static_call_load_cond(&STATIC_CALL_KEY(name)))

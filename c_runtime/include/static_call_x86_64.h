@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instrumented flavour, x86-64 ELF: trampolines, call sites and the tables that lead to them. Included by
+ * static_call.h, after the header that `instrument` generated for the keys of the tree.
+ *
+ * For each key KEY that header may define
+ *     __SC_DECL_KEY    ~, MACRO    MACRO() is the key's wrapper __SCW__KEY, put where the key is first declared
+ *     __SC_CALL_KEY    ~, __SCW__KEY
+ *     __SC_INIT_KEY    ~, __SC_JUMP("symbol")    the initial target's assembler name
+ * A key without them is called through its trampoline, which the compiler itself calls: right for any signature.
+ */
+#ifndef STATIC_CALL_H
+#error "include static_call.h instead"
+#endif
+#if !defined __x86_64__ || defined __ILP32__ || !defined __ELF__
+#error "these sources were instrumented for x86-64; for another target build the original ones"
+#endif
+
+/* The layout of a record in __static_call_sites and in __static_call_keys; see runtime/src/records.h. */
+#define __SC_SITE_ALIGNED 3
+#define __SC_SITE_COMPACT 1
+
+#include "static_call_object.h"
+
+static __inline__ __attribute__((__unused__)) int __static_call_update(struct static_call_key *key, void *tramp,
+								      void *func)
+{
+	(void)tramp;
+	return __static_call_rt_update(key, __extension__(static_call_fn) func);
+}
+
+#define STATIC_CALL_TRAMP_ADDR(name) (__extension__(void *)&STATIC_CALL_TRAMP(name))
+
+/* ---- registration: each linked object hands its tables to the runtime before main and takes them back --------- */
+
+/*
+ * Hidden: the linker gives each object its own. Weak: absent where nothing is recorded, and one per object
+ * however many translation units say so. The runtime ignores every registration of an object but the first.
+ */
+#define __SC_OWN __attribute__((__weak__, __visibility__("hidden")))
+extern const char __start___static_call_sites[] __SC_OWN, __stop___static_call_sites[] __SC_OWN;
+extern const char __start___static_call_keys[] __SC_OWN, __stop___static_call_keys[] __SC_OWN;
+__SC_OWN struct __static_call_object __static_call_object = { 0 };
+
+/* 101, the first priority that is the program's: other constructors may already call and update. */
+static __attribute__((__constructor__(101), __used__)) void __static_call_enter(void)
+{
+	__static_call_object.sites = __start___static_call_sites;
+	__static_call_object.sites_end = __stop___static_call_sites;
+	__static_call_object.keys = __start___static_call_keys;
+	__static_call_object.keys_end = __stop___static_call_keys;
+	__static_call_object.return0 = (static_call_fn)__static_call_return0;
+	__static_call_rt_register(&__static_call_object);
+}
+
+static __attribute__((__destructor__(101), __used__)) void __static_call_leave(void)
+{
+	__static_call_rt_unregister(&__static_call_object);
+}
+
+/* ---- trampolines ---------------------------------------------------------------------------------------------- */
+
+/*
+ * One aligned word, one instruction. Explicit bytes: GNU as drops a prefix that it thinks useless and shortens
+ * jumps (binutils 2.40). .reloc, since `.long f@PLT - .` is no expression and a plain PC-relative .long to a
+ * preemptible function does not link into a shared object.
+ */
+#define __SC_JUMP(symbol) ".byte 0x2e, 0x2e, 0x2e, 0xe9\n\t.reloc ., R_X86_64_PLT32, " symbol " - 4\n\t.long 0\n\t"
+/* jmp *slot(%rip): right for every initial target, wherever it is and whatever the compiler calls it. */
+#define __SC_JUMP_SLOT(name) ".byte 0x2e, 0x2e, 0xff, 0x25\n\t.long __SCS__" #name " - . - 4\n\t"
+/* cs ret; int3 stops straight-line speculation. */
+#define __SC_RETURN ".byte 0x2e, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n\t"
+
+/*
+ * The trampoline's own section, and the record bound to it (SHF_LINK_ORDER), so that section garbage collection
+ * keeps both or neither. The key's address comes from the GOT since the key may be another object's; the constant
+ * word before each GOTPCREL keeps linkers from taking the table for a `mov` that they could relax (they look at
+ * the byte two before it for 0x8b: binutils elf_x86_64_convert_load_reloc, gold).
+ */
+#define __SC_TRAMPOLINE(name, jump) \
+	__asm__(".pushsection .text.__SCT__" #name ", \"ax\", @progbits\n\t" \
+		".p2align 3\n\t" \
+		".globl __SCT__" #name "\n\t" \
+		".type __SCT__" #name ", @function\n" \
+		"__SCT__" #name ":\n.L__SCT__" #name ":\n\t" \
+		".cfi_startproc\n\t" jump ".cfi_endproc\n\t" \
+		".size __SCT__" #name ", 8\n\t" \
+		".popsection\n\t" \
+		".pushsection __static_call_keys, \"ao\", @progbits, .L__SCT__" #name "\n\t" \
+		".p2align 2\n\t" \
+		".long .L__SCT__" #name " - .\n\t" \
+		".long __SCS__" #name " - .\n\t" \
+		".long 0\n\t" \
+		".long __SCK__" #name "@GOTPCREL\n\t" \
+		".popsection")
+
+/* ---- call sites ----------------------------------------------------------------------------------------------- */
+
+/*
+ * n cs prefixes and a five-byte call: with n = 3 one aligned word, with n = 1 Torvalds's six bytes anywhere.
+ * `call` keeps its five bytes in every assembler; the prefixes must be .byte (GNU as: "skipping prefixes").
+ * %= is a new number in every copy that the compiler makes of the asm.
+ */
+#define __SC_SITE(name, n, align, prefixes) \
+	align ".Lsc%=:\n\t.byte " prefixes "\n\tcall __SCT__" #name "@PLT\n\t" \
+	".pushsection __static_call_sites, \"ao\", @progbits, .Lsc%=\n\t" \
+	".p2align 2\n\t" \
+	".long .Lsc%= - .\n\t" \
+	".long " __SC_STR(n) "\n\t" \
+	".long __SCK__" #name "@GOTPCREL\n\t" \
+	".popsection\n\t" \
+	".pushsection .static_call_notes, \"o\", @progbits, .Lsc%=\n\t" \
+	".quad .Lsc%=\n\t" \
+	".asciz \"" #name "\"\n\t" \
+	".popsection"
+#define __SC_SITE_ALIGNED_ASM(name) __SC_SITE(name, __SC_SITE_ALIGNED, ".p2align 3\n", "0x2e, 0x2e, 0x2e")
+#define __SC_SITE_COMPACT_ASM(name) __SC_SITE(name, __SC_SITE_COMPACT, "", "0x2e")
+
+/*
+ * What any callee may change (psABI 3.2.1, figure 3.4) beyond what a wrapper names as operands: the wrapper adds
+ * the argument registers. xmm16-31 and the mask registers can be named only where the file is compiled for them;
+ * `instrument` leaves calls in functions with a target attribute to the compiler for that reason.
+ */
+#define __SC_CLOBBER_BASE \
+	"memory", "cc", "r10", "r11", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", \
+		"st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", \
+		"mm5", "mm6", "mm7"
+#ifdef __AVX512F__
+#define __SC_CLOBBER_AVX512 \
+	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", \
+		"xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define __SC_CLOBBER_AVX512
+#endif
+#ifdef __APX_F__
+#define __SC_CLOBBER_APX \
+	, "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", "r30", "r31"
+#else
+#define __SC_CLOBBER_APX
+#endif
+#define __SC_CLOBBERS __SC_CLOBBER_BASE __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
+
+/*
+ * The stack pointer as an in/out operand of a wrapper's call keeps shrink-wrapping from moving the frame behind
+ * it. A global register variable, since clang reads an uninitialised local one as undefined.
+ */
+__extension__ register unsigned long __static_call_sp __asm__("rsp");
+
+/* ---- the API --------------------------------------------------------------------------------------------------- */
+
+/* A declaration that says nothing new: it takes the semicolon that the user writes. */
+#define __SC_NO_WRAPPER() struct static_call_key
+
+#define DECLARE_STATIC_CALL(name, func) \
+	extern struct static_call_key STATIC_CALL_KEY(name) __SC_VISIBLE; \
+	extern __typeof__(func) STATIC_CALL_TRAMP(name) __SC_VISIBLE; \
+	__SC_PICK(__SC_CAT(__SC_DECL_, name), __SC_NO_WRAPPER, ~)()
+
+#define __SC_DEFINE(name, func, init, jump) \
+	DECLARE_STATIC_CALL(name, func); \
+	__attribute__((__used__)) struct static_call_key STATIC_CALL_KEY(name) = { init }; \
+	__attribute__((__used__, __visibility__("hidden"))) static_call_fn __SC_CAT(__SCS__, name) = init; \
+	__SC_TRAMPOLINE_(name, jump)
+#define __SC_TRAMPOLINE_(name, jump) __SC_TRAMPOLINE(name, jump)
+#define __SC_JUMP_SLOT_(name) __SC_JUMP_SLOT(name)
+
+#define DEFINE_STATIC_CALL(name, func) \
+	__SC_DEFINE(name, func, (static_call_fn)(func), \
+		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT_(name), ~))
+#define DEFINE_STATIC_CALL_NULL(name, func) __SC_DEFINE(name, func, (static_call_fn)0, __SC_RETURN)
+#define DEFINE_STATIC_CALL_RET0(name, func) \
+	__SC_DEFINE(name, func, (static_call_fn)__static_call_return0, __SC_JUMP("__static_call_return0"))
+
+#define __SC_CALLEE(name) __SC_CALLEE_(name)
+#define __SC_CALLEE_(name) __SC_PICK(__SC_CALL_##name, __SCT__##name, ~)
+#define __SC_CALLEE_COND(name) __SC_CALLEE(name)

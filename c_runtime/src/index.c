@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which sites and trampolines a key has: the objects' tables gathered and sorted by key and address. Made on the
+ * first update, so that a program that never updates pays nothing; made again when objects have come or gone.
+ */
+#include "runtime.h"
+#include "records.h"
+
+#include <errno.h>
+
+static struct {
+	struct array sites, tramps;
+	struct array old_sites, scratch;
+	unsigned long generation;
+} sc_index;
+
+static int by_pointer(uintptr_t a, uintptr_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_sites(const void *a, const void *b)
+{
+	const struct site *x = a, *y = b;
+	int order = by_pointer((uintptr_t)x->key, (uintptr_t)y->key);
+
+	return order ? order : by_pointer(x->address, y->address);
+}
+
+static int compare_tramps(const void *a, const void *b)
+{
+	const struct tramp *x = a, *y = b;
+	int order = by_pointer((uintptr_t)x->key, (uintptr_t)y->key);
+
+	return order ? order : by_pointer(x->address, y->address);
+}
+
+/* The first item whose key is not below `key`. `size` is the item's, `offset` where its key pointer lies. */
+static size_t lower_bound(const struct array *array, size_t size, size_t offset, const struct static_call_key *key)
+{
+	size_t low = 0, high = array->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *item = (const char *)array->items + middle * size;
+
+		if (*(struct static_call_key *const *)(const void *)(item + offset) < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct site *index_sites(const struct static_call_key *key, size_t *count)
+{
+	struct site *sites = sc_index.sites.items;
+	size_t first = lower_bound(&sc_index.sites, sizeof(*sites), offsetof(struct site, key), key), end = first;
+
+	while (end < sc_index.sites.count && sites[end].key == key)
+		end++;
+	*count = end - first;
+	return sites + first;
+}
+
+static struct tramp *index_tramps(const struct static_call_key *key, size_t *count)
+{
+	struct tramp *tramps = sc_index.tramps.items;
+	size_t first = lower_bound(&sc_index.tramps, sizeof(*tramps), offsetof(struct tramp, key), key), end = first;
+
+	while (end < sc_index.tramps.count && tramps[end].key == key)
+		end++;
+	*count = end - first;
+	return tramps + first;
+}
+
+static struct site site_of(const struct site_record *record)
+{
+	struct site site = { 0 };
+
+	site.address = RECORD_ADDRESS(record->site);
+	site.key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+	site.prefixes = (uint8_t)record->prefixes;
+	return site;
+}
+
+static int gather_sites(const struct __static_call_object *object)
+{
+	const struct site_record *record = object->sites, *end = object->sites_end;
+	struct array *array = &sc_index.sites;
+	int error = array_reserve(array, array->count + (size_t)(end - record), sizeof(struct site));
+
+	if (error)
+		return error;
+	for (; record < end; record++)
+		((struct site *)array->items)[array->count++] = site_of(record);
+	return 0;
+}
+
+static int gather_tramps(const struct __static_call_object *object)
+{
+	const struct key_record *record = object->keys, *end = object->keys_end;
+	struct array *array = &sc_index.tramps;
+	int error = array_reserve(array, array->count + (size_t)(end - record), sizeof(struct tramp));
+
+	if (error)
+		return error;
+	for (; record < end; record++) {
+		struct tramp *tramp = (struct tramp *)array->items + array->count++;
+
+		tramp->address = RECORD_ADDRESS(record->tramp);
+		tramp->slot = (static_call_fn *)RECORD_ADDRESS(record->slot);
+		tramp->key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+	}
+	return 0;
+}
+
+/* A site's home is what the linker made of it; once we have patched it, only the index before knows. */
+static int bring_home(void)
+{
+	struct site *site = sc_index.sites.items, *end = site + sc_index.sites.count;
+	struct site *old = sc_index.old_sites.items, *old_end = old + sc_index.old_sites.count;
+
+	for (; site < end; site++) {
+		struct insn insn;
+
+		while (old < old_end && compare_sites(old, site) < 0)
+			old++;
+		if (old < old_end && !compare_sites(old, site) && old->home) {
+			site->home = old->home;
+			site->rested = old->rested;
+			continue;
+		}
+		insn = insn_read_site(site->address, site->prefixes);
+		if (insn.form != FORM_CALL)
+			return -EINVAL;
+		site->home = insn.operand;
+	}
+	return 0;
+}
+
+static int rebuild(void)
+{
+	int error = 0;
+
+	sc_index.sites.count = 0;
+	sc_index.tramps.count = 0;
+	for (const struct __static_call_object *object = objects(); object && !error; object = object->next) {
+		error = gather_sites(object);
+		if (!error)
+			error = gather_tramps(object);
+	}
+	if (!error)
+		error = array_sort(&sc_index.sites, &sc_index.scratch, sizeof(struct site), compare_sites);
+	if (!error)
+		error = array_sort(&sc_index.tramps, &sc_index.scratch, sizeof(struct tramp), compare_tramps);
+	return error ? error : bring_home();
+}
+
+static int index_refresh(void)
+{
+	struct array current = sc_index.sites;
+	int error;
+
+	if (sc_index.generation == objects_generation())
+		return 0;
+	sc_index.sites = sc_index.old_sites;
+	sc_index.old_sites = current;
+	error = rebuild();
+	if (error) {
+		/* The next update tries again, and must find what this one remembered. */
+		current = sc_index.sites;
+		sc_index.sites = sc_index.old_sites;
+		sc_index.old_sites = current;
+		return error;
+	}
+	sc_index.generation = objects_generation();
+	__atomic_store_n(&statistics.sites, sc_index.sites.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.trampolines, sc_index.tramps.count, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static void index_forget(const struct __static_call_object *object)
+{
+	const struct site_record *record = object->sites, *end = object->sites_end;
+
+	for (; record < end; record++) {
+		struct site gone = site_of(record);
+		size_t count;
+		struct site *site = index_sites(gone.key, &count);
+
+		for (size_t i = 0; i < count; i++)
+			if (site[i].address == gone.address)
+				site[i].home = 0;
+	}
+}

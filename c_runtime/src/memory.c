@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays that grow, from mmap: a key may be the program's allocator, so an update must never call malloc. */
+#include "runtime.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int array_reserve(struct array *array, size_t count, size_t size)
+{
+	size_t room = array->room ? array->room : 64;
+	void *items;
+
+	if (count <= array->room)
+		return 0;
+	while (room < count)
+		room *= 2;
+	items = mmap(NULL, room * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (items == MAP_FAILED)
+		return -ENOMEM;
+	if (array->items) {
+		memcpy(items, array->items, array->count * size);
+		munmap(array->items, array->room * size);
+	}
+	array->items = items;
+	array->room = room;
+	return 0;
+}
+
+/* Merge the sorted runs [a, middle) and [middle, end) of `from` into `to`. */
+static void merge(const char *from, char *to, size_t start, size_t middle, size_t end, size_t size,
+		  int (*compare)(const void *, const void *))
+{
+	size_t left = start, right = middle;
+
+	for (size_t i = start; i < end; i++) {
+		bool take_left = left < middle &&
+				 (right >= end || compare(from + left * size, from + right * size) <= 0);
+		size_t *next = take_left ? &left : &right;
+
+		memcpy(to + i * size, from + *next * size, size);
+		++*next;
+	}
+}
+
+/* qsort is out: glibc's takes memory from malloc for all but small arrays. */
+static int array_sort(struct array *array, struct array *scratch, size_t size,
+		      int (*compare)(const void *, const void *))
+{
+	size_t count = array->count, sorted = 1;
+	struct array old;
+	int error;
+
+	/* The linker lays tables out in the order of the text, so most arrays come sorted. */
+	while (sorted < count && compare((char *)array->items + (sorted - 1) * size,
+					 (char *)array->items + sorted * size) <= 0)
+		sorted++;
+	if (sorted >= count)
+		return 0;
+	error = array_reserve(scratch, array->room, size);
+	if (error)
+		return error;
+	for (size_t width = 1; width < count; width *= 2) {
+		for (size_t start = 0; start < count; start += 2 * width) {
+			size_t middle = start + width < count ? start + width : count;
+			size_t end = middle + width < count ? middle + width : count;
+
+			merge(array->items, scratch->items, start, middle, end, size, compare);
+		}
+		old = *array;
+		array->items = scratch->items;
+		array->room = scratch->room;
+		scratch->items = old.items;
+		scratch->room = old.room;
+	}
+	return 0;
+}

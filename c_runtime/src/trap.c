@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a thread does that runs into an int3 of ours: it goes on as if the new instruction stood there.
+ *
+ * The handler is async-signal-safe: no lock, no allocation, one published descriptor that it holds a reference to
+ * while it reads. All signals are blocked in it, so a reference is held for a few hundred instructions.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <ucontext.h>
+
+/*
+ * The descriptor. `references` is 0 while none is published; the updater holds one, each handler one more.
+ * trap_publish's release of it pairs with the acquire in enter(): who gets a reference sees the pokes.
+ * leave()'s release pairs with trap_retire's acquire: no handler reads the pokes after trap_retire returned.
+ */
+static struct {
+	const struct poke *pokes;
+	size_t count;
+	unsigned references;
+} descriptor;
+
+static struct sigaction previous;
+
+static void trap_publish(const struct poke *pokes, size_t count)
+{
+	descriptor.pokes = pokes;
+	descriptor.count = count;
+	__atomic_store_n(&descriptor.references, 1, __ATOMIC_RELEASE);
+}
+
+static void leave(void)
+{
+	__atomic_fetch_sub(&descriptor.references, 1, __ATOMIC_RELEASE);
+}
+
+static void trap_retire(void)
+{
+	leave();
+	while (__atomic_load_n(&descriptor.references, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static bool enter(void)
+{
+	unsigned references = __atomic_load_n(&descriptor.references, __ATOMIC_RELAXED);
+
+	while (references)
+		if (__atomic_compare_exchange_n(&descriptor.references, &references, references + 1, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+static const struct poke *find(uintptr_t address)
+{
+	size_t low = 0, high = descriptor.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (descriptor.pokes[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < descriptor.count && descriptor.pokes[low].address == address ? &descriptor.pokes[low] : NULL;
+}
+
+/*
+ * Torvalds's continuation: write what is to be written, leave the int3, return to the byte behind it, which is the
+ * rest of the instruction without its first prefix. The store is the updater's own, of the same value: whoever
+ * comes first. Returning from a signal serialises, so this thread runs what it wrote.
+ */
+static void resume(const struct poke *poke, greg_t *registers)
+{
+	uint32_t displacement;
+
+	memcpy(&displacement, (const uint8_t *)&poke->to.word + poke->length - sizeof(displacement),
+	       sizeof(displacement));
+	__atomic_store_n((uint32_t *)(poke->address + poke->length - sizeof(displacement)), displacement,
+			 __ATOMIC_RELAXED);
+	registers[REG_RIP] = (greg_t)(poke->address + 1);
+}
+
+/* Do what the new instruction does. The interrupted stack is free below its pointer: a call would use it too. */
+static void emulate(const struct poke *poke, greg_t *registers)
+{
+	uintptr_t next = poke->address + poke->length;
+	uintptr_t *stack = (uintptr_t *)registers[REG_RSP];
+
+	switch (poke->to.form) {
+	case FORM_CALL:
+		*--stack = next;
+		registers[REG_RSP] = (greg_t)(uintptr_t)stack;
+		registers[REG_RIP] = (greg_t)poke->target;
+		break;
+	case FORM_CONSTANT:
+		registers[REG_RAX] = (greg_t)(uint32_t)poke->to.operand;
+		registers[REG_RIP] = (greg_t)next;
+		break;
+	case FORM_JUMP:
+	case FORM_JUMP_SLOT:
+		registers[REG_RIP] = (greg_t)poke->target;
+		break;
+	case FORM_RETURN:
+		registers[REG_RIP] = (greg_t)*stack++;
+		registers[REG_RSP] = (greg_t)(uintptr_t)stack;
+		break;
+	default:
+		registers[REG_RIP] = (greg_t)next;
+		break;
+	}
+}
+
+/* Whether the trap was one of our int3s; if so the registers say where to go on. */
+static bool handled(greg_t *registers)
+{
+	uintptr_t address = (uintptr_t)registers[REG_RIP] - 1;
+	const struct poke *poke = NULL;
+
+	if (enter()) {
+		poke = find(address);
+		if (poke) {
+			if (poke->how == HOW_RESUME)
+				resume(poke, registers);
+			else
+				emulate(poke, registers);
+			__atomic_fetch_add(&statistics.traps, 1, __ATOMIC_RELAXED);
+		}
+		leave();
+	}
+	if (!poke && *(const volatile uint8_t *)address != INT3) {
+		/* The update ended between the trap and here: what stands there now is to be run. */
+		registers[REG_RIP] = (greg_t)address;
+		__atomic_fetch_add(&statistics.stale_traps, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+	return poke;
+}
+
+/* A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. */
+static void chain(int signal, siginfo_t *info, ucontext_t *context)
+{
+	struct sigaction standard = { .sa_handler = SIG_DFL };
+
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(signal, info, context);
+	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+		previous.sa_handler(signal);
+	} else if (info->si_code > 0) {
+		/* Raised by the processor: run into it again, now without a handler. The kernel ignores SIG_IGN there. */
+		context->uc_mcontext.gregs[REG_RIP] -= 1;
+		sigaction(SIGTRAP, &standard, NULL);
+	} else if (previous.sa_handler == SIG_DFL) {
+		sigaction(SIGTRAP, &standard, NULL);
+		raise(SIGTRAP);
+	}
+}
+
+static void on_trap(int signal, siginfo_t *info, void *opaque)
+{
+	ucontext_t *context = opaque;
+	int saved = errno;
+
+	/* x86 reports int3 as SI_KERNEL, an emulator (qemu-user) as TRAP_BRKPT; kill() and single steps are others'. */
+	if (!((info->si_code == SI_KERNEL || info->si_code == TRAP_BRKPT) && handled(context->uc_mcontext.gregs)))
+		chain(signal, info, context);
+	errno = saved;
+}
+
+static int trap_install(void)
+{
+	struct sigaction ours = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, now;
+
+	sigfillset(&ours.sa_mask);
+	if (sigaction(SIGTRAP, NULL, &now))
+		return -errno;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
+		return 0;
+	/* Whoever took the signal after us is chained to, as whoever had it before. */
+	previous = now;
+	return sigaction(SIGTRAP, &ours, NULL) ? -errno : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime in one file, for `cc ... $(instrument --libs)`: one compiler run, and nothing but the API leaves it.
+ * Where calls cannot be patched (anything but x86-64) an update is the store that the plain header makes.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#if defined __x86_64__ && !defined __ILP32__ && defined __linux__
+#include "src/runtime.h"
+
+#include "src/memory.c"
+#include "src/insn.c"
+#include "src/sync.c"
+#include "src/object.c"
+#include "src/index.c"
+#include "src/policy.c"
+#include "src/text.c"
+#include "src/trap.c"
+#include "src/poke.c"
+#include "src/update.c"
+#include "src/return0.c"
+#else
+#include "src/pointer.c"
+#endif

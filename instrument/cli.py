@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""The command line: words in, exit status out.
+
+Data goes to stdout, everything else to stderr. Exit status: 0 fine, 1 findings, 2 a wrong call, a wrong
+setting or an internal error. Build files ask for paths many times over, so `--cflags` and its like import
+next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from instrument import __version__, paths
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from instrument import report
+    from instrument.diagnostics import Finding, InstrumentError
+    from instrument.pipeline import Options, Outcome
+
+_EPILOG = """\
+Compiler flags for files that no compile_commands.json tells of go after --:
+
+    instrument src -o build/src -- -Iinclude -DNDEBUG
+
+For build files: --cflags, --libs, --makefile and --include-dir print where the runtime is;
+`instrument explain CODE` says what a code in a message means.
+
+Exit status: 0 fine, 1 findings (--check, --diff, --strict), 2 usage, settings or internal error.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command `argv` and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _quick(words)
+        if status is None:
+            status = _explain(words[1:]) if words[:1] == ["explain"] else _instrument(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has enough; the interpreter's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        return _fail(str(error))
+    return status
+
+
+# ---- paths for build files ------------------------------------------------------------------------
+
+
+def _quick(words: Sequence[str]) -> int | None:
+    """The questions that need no work; None if this is none of them."""
+    answers = {
+        "--version": lambda: f"instrument {__version__}",
+        "--cflags": lambda: f"-I{_quoted(paths.INCLUDE_DIR)}",
+        "--libs": lambda: f"{_quoted(paths.RUNTIME_SOURCE)} -pthread",
+        "--makefile": lambda: str(paths.MAKEFILE).replace(" ", "\\ "),
+        "--include-dir": lambda: str(paths.INCLUDE_DIR),
+    }
+    if not words or any(word not in answers for word in words):
+        return None
+    print(" ".join(answers[word]() for word in words))
+    return 0
+
+
+def _quoted(path: os.PathLike[str]) -> str:
+    import shlex
+
+    return shlex.quote(os.fspath(path))
+
+
+def _explain(words: Sequence[str]) -> int:
+    from instrument.diagnostics import CODES
+
+    unknown = [word for word in words if word.upper() not in CODES]
+    if unknown:
+        return _fail(f"no such code: {unknown[0]}{_meant(unknown[0].upper(), CODES)}")
+    for code in [word.upper() for word in words] or CODES:
+        kind = "an error of the input or the setting" if code < "IN020" else "a reason for a lower form"
+        print(f"{code}: {CODES[code]} ({kind})")
+    return 0
+
+
+# ---- the real work --------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from instrument.model import Layout, Mode
+
+    parser = argparse.ArgumentParser(
+        prog="instrument",
+        usage="instrument SRC... -o OUT [options] [-- compiler flags]",
+        description="Turn static_call(key)(args) into patched direct calls, in a copy of the sources.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("sources", metavar="SRC", nargs="*", help="C files and directories")
+    add("-o", "--output-dir", metavar="OUT", dest="out", help="where the instrumented copy goes")
+    add("--mode", choices=[mode.value for mode in Mode], default=Mode.INLINE_ASM.value, help="default: %(default)s")
+    add("--layout", choices=[way.value for way in Layout], default=Layout.ALIGNED.value, help="default: %(default)s")
+    add("-p", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
+    add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
+    add("-n", "--dry-run", action="store_true", help="tell what would be written, write nothing")
+    add("--check", action="store_true", help="write nothing; exit 1 if OUT is out of date or, without -o, "
+        "if anything would be rewritten")  # fmt: skip
+    add("--diff", action="store_true", help="write nothing; show the rewriting; exit 1 if there is any")
+    add("--strict", action="store_true", help="exit 1, and write nothing, if any call is on a lower form than asked")
+    add("--json", action="store_true", help="the census on stdout, for programs")
+    add("-j", "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="compilers at a time")
+    add("-q", "--quiet", action="store_true", help="errors only")
+    add("-v", "--verbose", action="store_true", help="a line for each token; a traceback for an internal error")
+    for flag, what in (
+        ("--cflags", "compiler flags for static_call.h"),
+        ("--libs", "what to compile and link with"),
+        ("--makefile", "the file to include in a Makefile"),
+        ("--include-dir", "where static_call.h is"),
+        ("--version", "the version"),
+    ):
+        add(flag, action="store_true", help=f"print {what}")
+    return parser
+
+
+def _jobs(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _instrument(words: list[str]) -> int:
+    from instrument.diagnostics import InstrumentError
+
+    cut = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    try:
+        arguments, unknown = parser.parse_known_args(words[:cut])
+        _refuse(parser, arguments, unknown)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 2
+    try:
+        return _run(arguments, words[cut + 1 :])
+    except InstrumentError as error:
+        _show_error(error, arguments)
+        return error.status
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if arguments.verbose:
+            import traceback
+
+            traceback.print_exc()
+        hint = "" if arguments.verbose else "; -v shows where"
+        return _fail(f"internal error: {type(error).__name__}: {' '.join(str(error).split())}{hint}")
+
+
+def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unknown: Sequence[str]) -> None:
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        parser.error(f"unknown option: {unknown[0]}{_meant(unknown[0].partition('=')[0], known)}")
+    asked = [f"--{name}" for name in ("cflags", "libs", "makefile", "version") if getattr(arguments, name)]
+    if arguments.include_dir:
+        asked.append("--include-dir")
+    if asked:
+        parser.error(f"{asked[0]} goes alone")
+    if not arguments.sources:
+        parser.error("no input: name C files or directories")
+    if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):
+        parser.error("no output: give a directory with -o, or --diff to see what would change")
+
+
+def _meant(word: str, known: Sequence[str] | dict[str, str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
+    from pathlib import Path
+
+    from instrument.model import Layout, Mode
+    from instrument.pipeline import Options
+
+    return Options(
+        sources=tuple(Path(source) for source in arguments.sources),
+        out=Path(arguments.out) if arguments.out else None,
+        root=Path(arguments.root) if arguments.root else None,
+        mode=Mode(arguments.mode),
+        layout=Layout(arguments.layout),
+        build_dir=Path(arguments.build_dir) if arguments.build_dir else None,
+        flags=tuple(flags),
+        jobs=arguments.jobs,
+    )
+
+
+def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
+    from instrument import pipeline, report
+
+    options = _options(arguments, flags)
+    outcome = pipeline.run(options)
+    found = report.entries(outcome.scanned, outcome.sites)
+    findings = report.violations(found, options.mode) if arguments.strict else ()
+    writes = not (arguments.check or arguments.diff or arguments.dry_run or findings)
+    if options.out is not None and writes:
+        pipeline.write(options.out, outcome)
+    _tell(arguments, options, outcome, found)
+    for finding in findings:
+        _show(finding, outcome.inputs.root, outcome.contents)
+    if findings and options.out is not None:
+        _say("nothing was written, because of --strict")
+    if arguments.diff:
+        _diff(outcome)
+    return int(bool(findings or _out_of_date(arguments, outcome)))
+
+
+def _out_of_date(arguments: argparse.Namespace, outcome: Outcome) -> bool:
+    if arguments.check and arguments.out:
+        return bool(outcome.changes.stale)
+    return bool((arguments.check or arguments.diff) and outcome.rewritten)
+
+
+# ---- output ---------------------------------------------------------------------------------------
+
+
+def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, found: tuple[report.Entry, ...]) -> None:
+    from instrument import report
+
+    if arguments.json:
+        about = {"tool": "instrument", "version": __version__, "mode": options.mode, "layout": options.layout}
+        _data(report.as_json(found, outcome.keys, outcome.rewritten, about).encode())
+    if arguments.quiet:
+        return
+    for note in _notes(arguments, outcome):
+        _say(note)
+    if arguments.verbose:
+        for line in report.listing(found, _prefix(outcome.inputs.root)):
+            print(line, file=sys.stderr)
+    if not arguments.json:
+        head, *rest = report.census(found, outcome.keys, options.mode, len(outcome.inputs.files))
+        print("\n".join([f"instrument: {head}", *rest]), file=sys.stderr)
+
+
+def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
+    found, changes = outcome.inputs, outcome.changes
+    notes = [f"{name}: a link out of the tree is left out" for name in found.skipped]
+    notes += [f"{name}: not an input any more, but changed by hand, so it stays" for name in changes.kept]
+    if found.instrumented:
+        notes.append(f"already instrumented, carried over as they are: {len(found.instrumented)} files")
+    if arguments.check or arguments.dry_run:
+        notes += [f"would write {name}" for name in changes.write]
+        notes += [f"would remove {name}" for name in changes.remove]
+        if not arguments.out:
+            notes += [f"would rewrite {name}" for name in sorted(outcome.rewritten)]
+    return notes
+
+
+def _diff(outcome: Outcome) -> None:
+    from difflib import diff_bytes, unified_diff
+
+    for name in sorted(outcome.rewritten.keys() & outcome.contents.keys()):
+        path = os.fsencode(_prefix(outcome.inputs.root) + name)
+        before = outcome.contents[name].splitlines(keepends=True)
+        after = outcome.rewritten[name].splitlines(keepends=True)
+        for line in diff_bytes(unified_diff, before, after, path, path):
+            _data(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
+
+
+def _show_error(error: InstrumentError, arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from instrument import inputs
+
+    root = inputs.root_of(
+        [Path(source) for source in arguments.sources], Path(arguments.root) if arguments.root else None
+    )
+    for finding in error.findings:
+        _show(finding, root, {})
+
+
+def _show(finding: Finding, root: Path, contents: Mapping[str, bytes]) -> None:
+    line = None
+    if finding.place is not None:
+        try:
+            data = contents.get(finding.place.path)
+            if data is None:
+                data = (root / finding.place.path).read_bytes()
+            line = data.split(b"\n")[finding.place.line - 1].decode(errors="replace")
+        except (OSError, IndexError):
+            line = None
+    print(finding.render(line, _prefix(root)), file=sys.stderr)
+
+
+def _prefix(root: Path) -> str:
+    """What goes before a path in the tree so that it holds from the working directory."""
+    return f"{os.path.relpath(root)}/".removeprefix("./")
+
+
+def _data(data: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _say(text: str) -> None:
+    print(f"instrument: {text}", file=sys.stderr)
+
+
+def _fail(text: str) -> int:
+    _say(f"error: {text}")
+    return 2

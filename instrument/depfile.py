@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Dependency files in the syntax that make, ninja and CMake read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_UNSPEAKABLE = frozenset("\n\t=;|%*?[")
+
+
+def speakable(name: str) -> bool:
+    """Whether a rule can name it: make has no way to quote some characters."""
+    return bool(name) and _UNSPEAKABLE.isdisjoint(name) and name[0] != "~" and name[-1] != "\\"
+
+
+def escape(name: str) -> str:
+    """`name` as one word of a rule. Backslashes double only in front of what is escaped, as make reads them."""
+    out: list[str] = []
+    slashes = 0
+    for character in name:
+        if character in " #:":
+            out.append("\\" * (slashes + 1))
+        elif character == "$":
+            out.append("$")
+        out.append(character)
+        slashes = slashes + 1 if character == "\\" else 0
+    return "".join(out)
+
+
+def render(target: str, prerequisites: Iterable[str]) -> bytes:
+    """A rule for `target`, and an empty one for each prerequisite so that a deleted file stops no build.
+
+    What make cannot name is left out.
+    """
+    if not speakable(target):
+        return b""
+    names = [escape(name) for name in sorted(set(prerequisites)) if speakable(name)]
+    rule = " \\\n ".join([f"{escape(target)}:", *names])
+    phony = "".join(f"\n{name}:\n" for name in names)
+    return f"{rule}\n{phony}".encode(errors="surrogateescape")

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+"""An output tree on disk: only what differs is written, and each file is whole or untouched at any moment.
+
+Knows files, modes and times; must not know what is in them. `compare` reads and decides, `apply` writes.
+
+Times are make's: new content is new now; equal content whose source is newer takes the source's time, so
+that touching a header reaches whatever depends on its copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrument import depfile
+from instrument.diagnostics import Finding, InstrumentError
+from instrument.manifest import CONTROL, MANIFEST, Manifest, load
+
+DEPFILE = f"{CONTROL}/static_call.d"
+STAMP = f"{CONTROL}/stamp"
+
+_TEMPORARY = ".instrument-tmp"
+_UNLISTED = frozenset({MANIFEST, DEPFILE, STAMP})
+# The manifest before the files, so that a killed run leaves a tree known as ours; the stamp after them, so
+# that make runs us again.
+_ORDER = {MANIFEST: 0, DEPFILE: 2, STAMP: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file to be: `content`, or a copy of the file `copy_of`, or a symbolic link to `link`.
+
+    `mode` is None for what has no source. `newer_than` is its source's time in ns, 0 if it has none.
+    """
+
+    content: bytes = b""
+    copy_of: Path | None = None
+    link: str | None = None
+    mode: int | None = None
+    newer_than: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `apply` will do. `kept` are files of an earlier run that somebody has changed since."""
+
+    write: tuple[str, ...] = ()
+    touch: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The files that are out of date for a reader who does not care about times."""
+        return tuple(sorted({*self.write, *self.remove} - {DEPFILE, STAMP}))
+
+
+def complete(
+    outputs: Mapping[str, Output], about: Manifest, out: Path, prerequisites: Mapping[str, int]
+) -> dict[str, Output]:
+    """`outputs` with manifest, depfile and stamp. `prerequisites` are paths as make shall see them, with times."""
+    files = {path: _digest(output) for path, output in outputs.items()}
+    listed = Manifest(files, about.version, about.mode, about.layout)
+    return {
+        **outputs,
+        MANIFEST: Output(listed.render()),
+        DEPFILE: Output(depfile.render(str(out / STAMP), prerequisites)),
+        STAMP: Output(newer_than=max(prerequisites.values(), default=0)),
+    }
+
+
+def runtime(source: Path) -> dict[str, Output]:
+    """The C runtime in `source`, as it lies in every output."""
+    files = [path for top in ("include", "src") for path in source.glob(f"{top}/**/*") if path.is_file()]
+    files += [path for path in [source / "static_call_runtime.c"] if path.is_file()]
+    return {f"{CONTROL}/runtime/{path.relative_to(source).as_posix()}": Output(path.read_bytes()) for path in files}
+
+
+def compare(out: Path, outputs: Mapping[str, Output]) -> Changes:
+    """What stands between the directory `out` and `outputs`. Nothing is written."""
+    with _reporting(out):
+        earlier = _earlier(out)
+        write = tuple(sorted((path for path in outputs if _differs(out / path, outputs[path])), key=_order))
+        touch = tuple(path for path in sorted(outputs, key=_order) if _older(out / path, outputs[path]))
+        gone = sorted(set(earlier) - set(outputs) - _UNLISTED)
+        found = {path: _found(out / path) for path in gone}
+    return Changes(
+        write,
+        tuple(path for path in touch if path not in set(write)),
+        tuple(path for path in gone if found[path] == earlier[path]),
+        tuple(path for path in gone if found[path] not in (None, earlier[path])),
+    )
+
+
+def apply(out: Path, outputs: Mapping[str, Output], changes: Changes) -> None:
+    """Make `out` hold `outputs`."""
+    with _reporting(out):
+        (out / CONTROL).mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        _clean(out, outputs)
+        for path in changes.remove:
+            _remove(out, path)
+        writes = set(changes.write)
+        for path in sorted({*changes.write, *changes.touch}, key=_order):
+            with _reporting(out / path):
+                if path in writes:
+                    _write(out / path, outputs[path])
+                else:
+                    os.utime(out / path, ns=(outputs[path].newer_than, outputs[path].newer_than))
+
+
+def _order(path: str) -> tuple[int, str]:
+    return _ORDER.get(path, 1), path
+
+
+# ---- reading --------------------------------------------------------------------------------------
+
+
+def _earlier(out: Path) -> Mapping[str, str]:
+    """What the manifest of an earlier run lists; a directory that holds anything else is refused."""
+    if not os.path.lexists(out):
+        return {}
+    if not out.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(out))
+    if (earlier := load(out)) is not None:
+        return earlier.files
+    if any(True for _ in _foreign(out)):
+        what = f"{out} is not empty and was not written by instrument"
+        raise InstrumentError(Finding("IN008", what, fix="choose another output directory"), status=2)
+    return {}
+
+
+def _foreign(out: Path) -> Iterator[Path]:
+    """What a run killed before its first file cannot have left."""
+    for path in out.iterdir():
+        if path.name == CONTROL and path.is_dir() and not path.is_symlink():
+            yield from (inner for inner in path.iterdir() if not inner.name.endswith(_TEMPORARY))
+        else:
+            yield path
+
+
+def _differs(path: Path, output: Output) -> bool:
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    if output.link is not None:
+        return not stat.S_ISLNK(found.st_mode) or str(path.readlink()) != output.link
+    if not stat.S_ISREG(found.st_mode) or output.mode not in (None, stat.S_IMODE(found.st_mode)):
+        return True
+    if output.copy_of is not None:
+        return found.st_size != output.copy_of.stat().st_size or _found(path) != _digest(output)
+    return found.st_size != len(output.content) or path.read_bytes() != output.content
+
+
+def _older(path: Path, output: Output) -> bool:
+    try:
+        return output.link is None and path.lstat().st_mtime_ns < output.newer_than
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _digest(output: Output) -> str:
+    if output.link is not None:
+        return f"link:{output.link}"
+    if output.copy_of is None:
+        return f"sha256:{hashlib.sha256(output.content).hexdigest()}"
+    with output.copy_of.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _found(path: Path) -> str | None:
+    """The digest of what is at `path`; None if nothing is."""
+    try:
+        kind = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(kind):
+        return _digest(Output(link=str(path.readlink())))
+    return _digest(Output(copy_of=path)) if stat.S_ISREG(kind) else "other"
+
+
+# ---- writing --------------------------------------------------------------------------------------
+
+
+def _write(path: Path, output: Output) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{os.getpid()}{_TEMPORARY}"
+    try:
+        if output.link is not None:
+            temporary.symlink_to(output.link)
+        else:
+            with temporary.open("xb") as file:
+                _fill(file.fileno(), output)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _fill(descriptor: int, output: Output) -> None:
+    with open(descriptor, "wb", closefd=False) as file:
+        if output.copy_of is None:
+            file.write(output.content)
+        else:
+            with output.copy_of.open("rb") as source:
+                shutil.copyfileobj(source, file, 1 << 20)
+    if output.mode is not None:
+        os.fchmod(descriptor, output.mode)
+
+
+def _remove(out: Path, name: str) -> None:
+    """Remove a file of ours and the directories that it leaves empty."""
+    with _reporting(out / name):
+        (out / name).unlink()
+    for parent in Path(name).parents[:-1]:
+        try:
+            (out / parent).rmdir()
+        except OSError:
+            return
+
+
+def _clean(out: Path, outputs: Iterable[str]) -> None:
+    """Remove what a killed run was writing."""
+    for parent in sorted({Path(path).parent for path in (*outputs, MANIFEST)}):
+        with suppress(FileNotFoundError, NotADirectoryError), _reporting(out / parent, but=FileNotFoundError):
+            for entry in list(os.scandir(out / parent)):
+                if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+                    Path(entry.path).unlink()
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One writer at a time; the lock is the directory itself and dies with its holder."""
+    with _reporting(out):
+        descriptor = os.open(out / CONTROL, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # Some network file systems have no locks; there, two runs at once are the user's to avoid.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reporting(path: Path, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    try:
+        yield
+    except but:
+        raise
+    except OSError as error:
+        what = f"cannot write {path}: {error.strerror or error}"
+        fix = "choose an output directory that can be written, with -o"
+        raise InstrumentError(Finding("IN008", what, fix=fix), status=2) from None

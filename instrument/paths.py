@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""Where the package's own files are: beside the modules in a wheel, one level up in a checkout.
+
+Imported on the fast path of the command line, so it may import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _data(name: str) -> Path:
+    package = Path(__file__).resolve().parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+C_RUNTIME = _data("c_runtime")
+TEMPLATES = _data("templates")
+
+INCLUDE_DIR = C_RUNTIME / "include"
+RUNTIME_SOURCE = C_RUNTIME / "static_call_runtime.c"
+MAKEFILE = C_RUNTIME / "instrument.mk"

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""Plans to text: the generated headers, by the templates. Knows no files but the templates'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from instrument import __version__, declare, paths, wrapper
+from instrument.model import Form, KeyPlan, Layout, Mode
+from instrument.plan import Plan
+
+SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SITE_COMPACT_ASM"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """One key as the templates see it."""
+
+    name: str
+    comment: str
+    symbol: str | None
+    wrapper: wrapper.Wrapper | None
+
+
+def comment(plan: KeyPlan) -> str:
+    """What a reader of the header wants to know: the type, the form, and why not a higher one."""
+    kind = declare.prototype("", plan.key.type, ()) if plan.key.type and not declare.unnameable(plan.key.type) else ""
+    text = f"{plan.form.value}, {kind}" if kind else plan.form.value
+    if plan.refusal:
+        text += f"; {plan.refusal.reason} [{plan.refusal.code}]"
+    return text.replace("*/", "* /").replace("/*", "/ *").replace("\n", " ")
+
+
+def view(plan: KeyPlan) -> KeyView:
+    built = wrapper.build(plan.key.name, plan.signature) if plan.form is Form.INLINE and plan.signature else None
+    return KeyView(plan.key.name, comment(plan), plan.key.symbol, built)
+
+
+def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
+    """The generated headers by name, to lie side by side in OUT/static_call."""
+    import jinja2  # 60 ms: only where there is something to render
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    values = {
+        "version": __version__,
+        "mode": mode.value,
+        "layout": layout.value,
+        "site": SITE_MACROS[layout],
+        "keys": [view(key) for key in plan.keys],
+    }
+    names = ("static_call.h", "static_call_keys.h")
+    return {name: environment.get_template(f"{name}.j2").render(values).encode() for name in names}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""All translation units, asked -> what every call and every key of the tree is.
+
+Knows how the units' answers come together. Must not know how a unit is asked, or how sites are rewritten.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from instrument import unify
+from instrument.diagnostics import Finding, InstrumentError
+from instrument.model import DECLARATIONS, Function, Key, Place, Resolution, Scanned, Unit, Use
+from instrument.probe import Answer, ask
+from instrument.shadow import Shadow, shadow
+
+
+def resolve(
+    root: Path,
+    files: Sequence[str],
+    scanned: Mapping[str, Scanned],
+    contents: Mapping[str, bytes],
+    units: Sequence[Unit],
+    include_dir: Path,
+    jobs: int,
+) -> Resolution:
+    """What the user's compiler says of the tree at `root`.
+
+    `files` is every file of the tree, relative to `root`; `scanned` and `contents` hold those that mention the
+    API. Raises InstrumentError with all findings together.
+    """
+    with shadow(root, files, scanned, contents) as tree, ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        asked = [pool.submit(ask, unit, tree, include_dir, i) for i, unit in enumerate(units)]
+        answers = [answer.result() for answer in asked]
+    findings = list(dict.fromkeys(_findings(answers, tree, scanned)))
+    if findings:
+        raise InstrumentError(*findings)
+    return Resolution(
+        _keys(answers, tree),
+        _uses(answers, tree),
+        frozenset().union(*(a.reached for a in answers)),
+    )
+
+
+# ---- what went wrong ------------------------------------------------------------------------------
+
+
+def _findings(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
+    read = frozenset().union(*(a.reached for a in answers))
+    for answer in answers:
+        # A .c file that others include need not compile by itself.
+        if answer.failure and _source(answer, tree) not in read:
+            yield answer.failure
+        yield from answer.findings
+        yield from _undeclared(answer, tree)
+        if not answer.failure and not answer.findings:
+            yield from _unanswered(answer, tree, scanned)
+
+
+def _undeclared(answer: Answer, tree: Shadow) -> Iterator[Finding]:
+    unit = _source(answer, tree)
+    for number in sorted({*answer.uses, *answer.nameless}):
+        place = tree.sites[number].token.place
+        if number in answer.nameless:
+            yield Finding("IN002", f"'{answer.nameless[number]}' is not the name of a key", place)
+        for key in sorted(answer.uses.get(number, frozenset()) - answer.declared):
+            close = difflib.get_close_matches(key, sorted(answer.declared), 1)
+            yield Finding(
+                "IN002",
+                f"the key '{key}' is not declared in {unit}",
+                place,
+                notes=tuple(f"did you mean '{name}'?" for name in close),
+                fix=f"include the header that has DECLARE_STATIC_CALL({key}, ...)" if not close else None,
+            )
+
+
+def _unanswered(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
+    if any(keys - answer.declared for keys in answer.uses.values()) or answer.nameless:
+        return
+    for key in sorted(answer.declared - answer.keys.keys()):
+        yield Finding(
+            "IN007",
+            f"the compiler does not tell the type of the key '{key}' in {_source(answer, tree)}",
+            _declaration(key, answer, scanned),
+        )
+
+
+def _declaration(key: str, answer: Answer, scanned: Mapping[str, Scanned]) -> Place | None:
+    """Where a unit declares `key`, if that is written out."""
+    places = (
+        token.place
+        for path in sorted(answer.reached & scanned.keys())
+        for token in scanned[path].tokens
+        if token.api in DECLARATIONS and token.key == key
+    )
+    return next(places, None)
+
+
+def _source(answer: Answer, tree: Shadow) -> str:
+    unit = answer.unit
+    return tree.inside(str(unit.source), unit.cwd) or str(unit.source)
+
+
+# ---- what comes together --------------------------------------------------------------------------
+
+
+def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]:
+    uses = {}
+    for number, site in enumerate(tree.sites):
+        keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
+        stringized = any(number in a.stringized for a in answers)
+        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized)
+    return uses
+
+
+def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
+    told: dict[str, list[tuple[str, Key]]] = {}
+    targets: dict[str, set[str | None]] = {}
+    for answer in answers:
+        for name, key in answer.keys.items():
+            told.setdefault(name, []).append((_source(answer, tree), key))
+            if name in answer.defined:
+                targets.setdefault(name, set()).add(key.symbol)
+    return {name: _merged(told[name], targets.get(name, set())) for name in sorted(told)}
+
+
+def _merged(told: Sequence[tuple[str, Key]], targets: Set[str | None]) -> Key:
+    """One key from what each unit, by name, says of it; `targets` has what each definition starts with."""
+    first, merged = told[0]
+    for unit, key in told[1:]:
+        if merged.type is not None and key.type is not None:
+            both = unify.function(merged.type, key.type)
+            trouble = None if both else f"{_shown(merged.type)} in {first}, {_shown(key.type)} in {unit}"
+            merged = replace(merged, type=both, trouble=trouble)
+        elif merged.type is not None:
+            merged = replace(merged, type=None, trouble=key.trouble)
+    symbol = next(iter(targets)) if len(targets) == 1 else None
+    return replace(merged, symbol=symbol, block=any(key.block for _, key in told))
+
+
+def _shown(fn: Function) -> str:
+    from instrument.declare import spell
+
+    try:
+        return f"'{spell(fn)}'"
+    except ValueError:
+        return "a type that has no name"

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Spans and replacement text to new bytes. Knows no C: every byte outside of a span stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from instrument.model import Edit, Fate, Scanned, SitePlan
+
+NEWLINE = re.compile(rb"\r?\n")
+
+
+def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
+    """`data` with the edits applied. Line breaks inside of a span are kept, behind its replacement, so that
+    every line of the file keeps its number. Overlapping edits are a mistake of the caller: ValueError."""
+    pieces: list[bytes] = []
+    done = 0
+    for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end)):
+        if edit.span.start < done:
+            raise ValueError(f"edits overlap at byte {edit.span.start}")
+        breaks = b"".join(NEWLINE.findall(data[edit.span.start : edit.span.end]))
+        pieces += [data[done : edit.span.start], edit.text, breaks]
+        done = edit.span.end
+    return b"".join([*pieces, data[done:]])
+
+
+def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], header: str) -> bytes:
+    """One file, instrumented. `header` is the way from it to the generated static_call.h."""
+    edits = [Edit(include.header, f'"{header}"'.encode()) for include in scanned.includes]
+    edits += [Edit(s.span, s.text.encode()) for s in sites if s.fate is Fate.REWRITTEN and s.span]
+    return apply(data, edits)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""A copy of the source tree in which every call token has a name of its own.
+
+Knows the file system and which of a compiler's flags name directories. Must not know C beyond the spans that
+it is given, and runs no compiler.
+
+Call number i is spelled `__scs_i` in the copy, so that the preprocessor's output shows which calls are live
+and with which key. All other files are symbolic links in real directories: a compiler looks for "x.h" beside
+the file that includes it, and through a linked directory `..` would lead back to the tree with the old names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrument.model import Scanned, Token, Unit
+
+SITE = "__scs_"
+
+# gcc would take a precompiled header for the header itself, and with it the old names.
+_PRECOMPILED = (".gch", ".pch")
+
+_SEARCH = (
+    "-I",
+    "-iquote",
+    "-isystem",
+    "-idirafter",
+    "-include",
+    "-imacros",
+    "--include-directory",
+    "--include-directory-after",
+    "--include",
+    "--imacros",
+)
+_JOINED = re.compile(
+    r"(-I|-i(?:quote|system|dirafter)|--i(?:nclude(?:-directory(?:-after)?)?|macros)=)(.+)", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One call token of one file, relative to the root."""
+
+    path: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The copy of `root` at `top`; `scratch` is a directory for what is made from it; both go away together."""
+
+    root: Path
+    top: Path
+    scratch: Path
+    sites: tuple[Site, ...]
+
+    def main(self, unit: Unit) -> str:
+        """The path to compile in place of the unit's source."""
+        return self._mapped(str(unit.source), unit.cwd)
+
+    def flags(self, unit: Unit) -> list[str]:
+        """The unit's command with every search path that lies in the tree led to the copy."""
+        mapped: list[str] = []
+        follows = False
+        for word in unit.command:
+            joined = _JOINED.fullmatch(word)
+            if follows:
+                mapped.append(self._mapped(word, unit.cwd))
+            elif word not in _SEARCH and joined:
+                mapped.append(joined[1] + self._mapped(joined[2], unit.cwd))
+            else:
+                mapped.append(word)
+            follows = not follows and word in _SEARCH
+        return mapped
+
+    def inside(self, path: str, cwd: Path) -> str | None:
+        """`path`, as a compiler run in `cwd` wrote it, relative to the root; None if it lies outside."""
+        whole = os.path.normpath(cwd / path)
+        for top in (self.top, self.root):
+            if whole.startswith(f"{top}{os.sep}"):
+                return whole[len(str(top)) + 1 :]
+        return None
+
+    def _mapped(self, path: str, cwd: Path) -> str:
+        relative = _relative(cwd / path, self.root)
+        if relative is None:
+            return path
+        copy = self.top / relative
+        return str(copy) if copy.exists() else path
+
+    def original(self, text: str) -> str:
+        """A compiler's message as the user's own compiler would have put it."""
+        text = text.replace(str(self.top), str(self.root))
+        return re.sub(rf"{SITE}(\d+)", lambda m: self._name(int(m[1])), text)
+
+    def _name(self, number: int) -> str:
+        return self.sites[number].token.api.value if number < len(self.sites) else f"{SITE}{number}"
+
+
+@contextmanager
+def shadow(
+    root: Path, files: Sequence[str], scanned: Mapping[str, Scanned], contents: Mapping[str, bytes]
+) -> Iterator[Shadow]:
+    """A shadow of `root` for as long as the context lasts."""
+    root = root.resolve()
+    temporary = Path(tempfile.mkdtemp(prefix="instrument-")).resolve()
+    try:
+        top, scratch = temporary / "tree", temporary / "scratch"
+        top.mkdir()
+        scratch.mkdir()
+        sites = tuple(Site(path, t) for path in sorted(scanned) for t in scanned[path].tokens if t.is_call)
+        renamed = _renamed(sites, contents)
+        _fill(root, top, files, renamed)
+        yield Shadow(root, top, scratch, sites)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _renamed(sites: Sequence[Site], contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    pieces: dict[str, list[bytes]] = {}
+    end: dict[str, int] = {}
+    for number, site in enumerate(sites):
+        data, name = contents[site.path], site.token.name
+        # A spliced name keeps its lines, so that every place in a message stays right.
+        splices = b"\\\n" * data.count(b"\n", name.start, name.end)
+        pieces.setdefault(site.path, []).extend(
+            (data[end.get(site.path, 0) : name.start], f"{SITE}{number}".encode(), splices)
+        )
+        end[site.path] = name.end
+    return {path: b"".join((*parts, contents[path][end[path] :])) for path, parts in pieces.items()}
+
+
+def _fill(root: Path, top: Path, files: Sequence[str], renamed: Mapping[str, bytes]) -> None:
+    wanted = {path for path in (*files, *renamed) if not path.endswith(_PRECOMPILED)}
+    for folder in {path.rpartition("/")[0] for path in wanted}:
+        (top / folder).mkdir(parents=True, exist_ok=True)
+    for path in wanted:
+        if path in renamed:
+            (top / path).write_bytes(renamed[path])
+        else:
+            (top / path).symlink_to(root / path)
+
+
+def _relative(path: Path, root: Path) -> Path | None:
+    """`path` relative to `root`. The last part is not followed: the tree's own links belong to the tree."""
+    for whole in (Path(os.path.normpath(path)), path.parent.resolve() / path.name):
+        if whole == root or root in whole.parents:
+            return whole.relative_to(root)
+    return None

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""instrument.dwarf: what two compilers' debug information says of C types."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from instrument import dwarf
+from instrument.model import (
+    Array,
+    Base,
+    CType,
+    Encoding,
+    Enum,
+    Function,
+    Pointer,
+    Qualified,
+    Record,
+    Typedef,
+    Unknown,
+    Void,
+)
+
+COMPILERS = ("gcc", "gcc-11", "clang-14")
+
+INT = Base("int", 4, Encoding.SIGNED)
+UNSIGNED = Base("unsigned", 4, Encoding.UNSIGNED)
+CHAR = Base("char", 1, Encoding.SIGNED)
+
+PRELUDE = """
+typedef struct { float a; } anon;
+struct whole { int x; };
+struct never;
+union both { int a; long b; };
+enum small { A, B };
+enum below { C = -1 };
+enum packed { D } __attribute__((packed));
+typedef enum { E } named;
+typedef int fn_t(int);
+typedef int vec __attribute__((vector_size(16)));
+#define PROBE(key, func) static __typeof__(func) *__scp_##key __attribute__((used))
+#define TARGET(key, func) static void (*__sci_##key)(void) __attribute__((used)) = (void (*)(void))(func)
+struct static_call_key { void (*func)(void); };
+"""
+
+
+def compiled(tmp_path: Path, compiler: str, text: str, *flags: str) -> bytes:
+    out = tmp_path / f"{compiler}.o"
+    command = [compiler, "-w", "-g2", "-gdwarf-5", "-O0", *flags, "-c", "-x", "c", "-o", str(out), "-"]
+    subprocess.run(command, input=PRELUDE + text, text=True, check=True)
+    return out.read_bytes()
+
+
+def function_of(tmp_path: Path, compiler: str, declaration: str, *flags: str) -> Function:
+    data = compiled(tmp_path, compiler, f"{declaration};\nPROBE(k, f);\n", *flags)
+    found = dwarf.read(data, {"k"})["k"].type
+    assert isinstance(found, Function)
+    return found
+
+
+PARAMETERS: dict[str, CType] = {
+    "int": INT,
+    "signed": INT,
+    "const int": INT,
+    "unsigned": UNSIGNED,
+    "char": CHAR,
+    "signed char": Base("signed char", 1, Encoding.SIGNED),
+    "unsigned char": Base("unsigned char", 1, Encoding.UNSIGNED),
+    "short": Base("short", 2, Encoding.SIGNED),
+    "unsigned short": Base("unsigned short", 2, Encoding.UNSIGNED),
+    "long": Base("long", 8, Encoding.SIGNED),
+    "unsigned long": Base("unsigned long", 8, Encoding.UNSIGNED),
+    "long long": Base("long long", 8, Encoding.SIGNED),
+    "unsigned long long": Base("unsigned long long", 8, Encoding.UNSIGNED),
+    "_Bool": Base("_Bool", 1, Encoding.BOOL),
+    "float": Base("float", 4, Encoding.FLOAT),
+    "double": Base("double", 8, Encoding.FLOAT),
+    "long double": Base("long double", 16, Encoding.FLOAT),
+    "float _Complex": Base("float _Complex", 8, Encoding.COMPLEX),
+    "double _Complex": Base("double _Complex", 16, Encoding.COMPLEX),
+    "long double _Complex": Base("long double _Complex", 32, Encoding.COMPLEX),
+    "__int128": Base("__int128", 16, Encoding.SIGNED),
+    "unsigned __int128": Base("unsigned __int128", 16, Encoding.UNSIGNED),
+    "void *": Pointer(Void()),
+    "const void *": Pointer(Qualified("const", Void())),
+    "int *const *restrict": Pointer(Qualified("const", Pointer(INT))),
+    "volatile int *restrict *": Pointer(Qualified("restrict", Pointer(Qualified("volatile", INT)))),
+    "_Atomic int *": Pointer(Qualified("_Atomic", INT)),
+    "_Atomic int": Qualified("_Atomic", INT),
+    "enum small": Enum("small", 4, False),
+    "enum below": Enum("below", 4, True),
+    "enum packed": Enum("packed", 1, False),
+    "named": Typedef("named", Enum(None, 4, False)),
+    "struct whole": Record("struct", "whole", 4),
+    "union both *": Pointer(Record("union", "both", 8)),
+    "struct never *": Pointer(Record("struct", "never", None)),
+    "struct never": Record("struct", "never", None),
+    "anon": Typedef("anon", Record("struct", None, 4)),
+    "vec": Typedef("vec", Array(INT, 4, vector=True)),
+    "int [5]": Pointer(INT),
+    "int (*)[]": Pointer(Array(INT, None)),
+    "int (*)[0]": Pointer(Array(INT, 0)),
+    "const int (*)[3][4]": Pointer(Array(Array(Qualified("const", INT), 4), 3)),
+    "fn_t": Pointer(Typedef("fn_t", Function(INT, (INT,), False))),
+    "void (*)(const char *, ...)": Pointer(Function(Void(), (Pointer(Qualified("const", CHAR)),), True)),
+    "int (*)()": Pointer(Function(INT, (), False, prototyped=False)),
+    "void (*)(void) __attribute__((noreturn))": Pointer(Function(Void(), (), False)),
+    "__builtin_va_list": Pointer(Record("struct", "__va_list_tag", 24)),
+}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_parameters(tmp_path: Path, compiler: str) -> None:
+    """All in one object, so that types which share debug information are told apart."""
+    text = "".join(f"PROBE(k{i}, *(int (*)({spelling}))0);\n" for i, spelling in enumerate(PARAMETERS))
+    found = dwarf.read(compiled(tmp_path, compiler, text), {f"k{i}" for i in range(len(PARAMETERS))})
+    said = {spelling: found[f"k{i}"].type for i, spelling in enumerate(PARAMETERS)}
+    assert said == {spelling: Function(INT, (t,), False) for spelling, t in PARAMETERS.items()}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_functions(tmp_path: Path, compiler: str) -> None:
+    def of(declaration: str) -> Function:
+        return function_of(tmp_path, compiler, declaration)
+
+    assert of("void f(void)") == Function(Void(), (), False)
+    assert of("int f()") == Function(INT, (), False, prototyped=False)
+    assert of("int f(int, ...)") == Function(INT, (INT,), True)
+    assert of("struct never *f(char)") == Function(Pointer(Record("struct", "never", None)), (CHAR,), False)
+    assert of("void f(void) __attribute__((noreturn))") == Function(Void(), (), False)
+    assert of("int (*f(int))(char)") == Function(Pointer(Function(INT, (CHAR,), False)), (INT,), False)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("t", ["__float128", "_Float16", "_Complex int", "int __seg_gs *"])
+def test_what_is_not_plain_c_is_never_taken_for_it(tmp_path: Path, compiler: str, t: str) -> None:
+    found = function_of(tmp_path, compiler, f"void f({t} *)").params[0]
+    assert isinstance(found, Pointer)
+    inner = found.to
+    assert isinstance(inner, Unknown) or (isinstance(inner, Base) and inner.name.startswith("_")) or "seg" in t
+
+
+@pytest.mark.parametrize("t", ["_Float64x", "_Float128", "_Float32", "_Float32x", "_Float64"])
+def test_float_types_keep_their_names(tmp_path: Path, t: str) -> None:
+    assert function_of(tmp_path, "gcc", f"{t} f(void)").result == Base(
+        t, {"2": 4, "4": 8}.get(t[-1], 16) if t != "_Float32x" else 8, Encoding.FLOAT
+    )
+
+
+def test_decimal_and_address_space_are_unknown(tmp_path: Path) -> None:
+    assert function_of(tmp_path, "gcc", "_Decimal64 f(void)").result == Unknown("_Decimal64")
+    assert isinstance(function_of(tmp_path, "gcc", "int __seg_gs *f(void)").result, Unknown)
+
+
+def test_clang_tells_the_convention(tmp_path: Path) -> None:
+    assert function_of(tmp_path, "clang-14", "int __attribute__((ms_abi)) f(int)").convention == "ms"
+    assert function_of(tmp_path, "clang-14", "int __attribute__((sysv_abi)) f(int)").convention == "sysv"
+    assert function_of(tmp_path, "clang-14", "int __attribute__((preserve_all)) f(int)").convention == "preserve_all"
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_variable_length(tmp_path: Path, compiler: str) -> None:
+    assert function_of(tmp_path, compiler, "void f(int n, int (*a)[n])").params[1] == Pointer(Array(INT, None))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("flags", [(), ("-fPIC",), ("-fdata-sections", "-ffunction-sections"), ("-gz",)])
+def test_targets(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    text = """
+    extern int sscanf(const char *, const char *, ...) __asm__("__isoc99_sscanf");
+    static void first(void) {}
+    static void second(void) {}
+    #define DEFINE(key, func) PROBE(key, func); struct static_call_key __SCK__##key = { 0 }; TARGET(key, func)
+    DEFINE(redirected, sscanf);
+    DEFINE(local, second);
+    DEFINE(null, 0 ? first : (void (*)(void))0);
+    PROBE(declared, first);
+    extern struct static_call_key __SCK__declared;
+    void g(void) { PROBE(block, first); TARGET(block, first); __SCK__declared.func = 0; }
+    """.replace("DEFINE(null, 0 ? first : (void (*)(void))0)", "PROBE(null, first); TARGET(null, 0)")
+    found = dwarf.read(
+        compiled(tmp_path, compiler, text, *flags), {"redirected", "local", "null", "declared", "block"}
+    )
+    assert {name: (probe.defined, probe.symbol) for name, probe in found.items()} == {
+        "redirected": (True, "__isoc99_sscanf"),
+        "local": (True, "second"),
+        "null": (False, None),
+        "declared": (False, None),
+        "block": (False, "first"),
+    }
+
+
+def test_two_functions_at_one_address_name_no_target(tmp_path: Path) -> None:
+    text = """
+    static void first(void) {}
+    static void second(void) __attribute__((alias("first")));
+    PROBE(k, first);
+    TARGET(k, first);
+    """
+    assert dwarf.read(compiled(tmp_path, "clang-14", text), {"k"})["k"].symbol is None
+
+
+@pytest.mark.parametrize("flags", [("-g0",), ("-g1",)])
+def test_no_debug_information_is_no_answer(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    assert dwarf.read(compiled(tmp_path, "gcc", "int f(void);\nPROBE(k, f);\n", *flags), {"k"}) == {}
+
+
+def test_machine(tmp_path: Path) -> None:
+    assert dwarf.is_x86_64(compiled(tmp_path, "gcc", ""))
+    assert not dwarf.is_x86_64(compiled(tmp_path, "gcc", "", "-m32"))
+    assert not dwarf.is_x86_64(compiled(tmp_path, "gcc", "", "-mx32"))
+    assert not dwarf.is_x86_64(compiled(tmp_path, "clang-14", "", "--target=aarch64-linux-gnu"))
+    assert not dwarf.is_x86_64(b"")
