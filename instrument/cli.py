@@ -247,7 +247,7 @@ def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, fou
     if arguments.verbose:
         for line in report.listing(found, _prefix(outcome.inputs.root)):
             print(line, file=sys.stderr)
-    if not arguments.json:
+    if not arguments.json and (found or not outcome.inputs.instrumented):
         head, *rest = report.census(found, outcome.keys, options.mode, len(outcome.inputs.files))
         print("\n".join([f"instrument: {head}", *rest]), file=sys.stderr)
 
@@ -268,11 +268,13 @@ def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
 
 def _diff(outcome: Outcome) -> None:
     from difflib import diff_bytes, unified_diff
+    from io import BytesIO
 
     for name in sorted(outcome.rewritten.keys() & outcome.contents.keys()):
         path = os.fsencode(_prefix(outcome.inputs.root) + name)
-        before = outcome.contents[name].splitlines(keepends=True)
-        after = outcome.rewritten[name].splitlines(keepends=True)
+        # As diff and git write it, so that patch knows where a name with a blank ends.
+        path += b"\t" if b" " in path else b""
+        before, after = (BytesIO(side[name]).readlines() for side in (outcome.contents, outcome.rewritten))
         for line in diff_bytes(unified_diff, before, after, path, path):
             _data(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n")
 

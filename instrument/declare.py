@@ -101,5 +101,6 @@ def _specifier(t: CType) -> c_ast.Node:
         case Record(kind=kind, tag=tag) if tag:
             return (c_ast.Struct if kind == "struct" else c_ast.Union)(tag, None)
         case Enum(tag=tag) if tag:
-            return c_ast.Enum(tag, None)
+            # Not c_ast.Enum, whose arguments differ between the releases of pycparser 3.
+            return c_ast.IdentifierType(["enum", tag])
     raise ValueError(f"{t} has no name; ask unnameable() first")

@@ -10,7 +10,7 @@ _UNSPEAKABLE = frozenset("\n\t=;|%*?[")
 
 def speakable(name: str) -> bool:
     """Whether a rule can name it: make has no way to quote some characters."""
-    return bool(name) and _UNSPEAKABLE.isdisjoint(name) and name[0] != "~" and name[-1] != "\\"
+    return bool(name) and _UNSPEAKABLE.isdisjoint(name) and name[0] != "~" and name[-1] not in "\\ &"
 
 
 def escape(name: str) -> str:

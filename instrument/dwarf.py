@@ -65,7 +65,7 @@ def read(data: bytes, keys: Collection[str]) -> dict[str, Probe]:
     targets = _targets(elf, symbols)
     types = _Types()
     found: dict[str, Probe] = {}
-    for key, die in _probes(elf.get_dwarf_info(), keys):
+    for key, die in _probes(_debug_information(elf, data), keys):
         pointer = types.of(die)
         pointee = pointer.to if isinstance(pointer, Pointer) else Unknown("a probe that is not a pointer")
         found.setdefault(key, Probe(pointee, KEY_SYMBOL + key in defined, targets.get(key)))
@@ -268,13 +268,37 @@ def _number(die: Any, attribute: str) -> int | None:
     return int(found.value)
 
 
+_R_X86_64_64, _R_X86_64_32 = 1, 10
+
+
+def _debug_information(elf: ELFFile, data: bytes) -> Any:
+    """The debug information with its relocations applied, as if each section lay at 0.
+
+    All of them lead into other debug sections, or to code, which nothing here looks at. elftools does this as
+    well, but takes 0.3 ms for each, two thirds of the whole time; compressed sections are left to it.
+    """
+    relocations = list(elf.iter_sections("SHT_RELA"))
+    targets = [elf.get_section(section["sh_info"]) for section in relocations]
+    if any(target.compressed for target in targets):
+        return elf.get_dwarf_info()
+    done = bytearray(data)
+    for section, target in zip(relocations, targets, strict=True):
+        if target.name.startswith(".debug_"):
+            for offset, info, addend in struct.iter_unpack("<QQq", section.data()):
+                at = target["sh_offset"] + offset
+                if info & 0xFFFFFFFF == _R_X86_64_32:
+                    struct.pack_into("<I", done, at, addend & 0xFFFFFFFF)
+                elif info & 0xFFFFFFFF == _R_X86_64_64:
+                    struct.pack_into("<q", done, at, addend)
+    return ELFFile(io.BytesIO(done)).get_dwarf_info(relocate_dwarf_sections=False)
+
+
 # ---- initial targets ------------------------------------------------------------------------------
 
 # gcc appends ".0" to a static of a function, clang puts "function." before it.
 _TARGET = re.compile(rf"(?:^|\.){TARGET_PROBE}([^.]+)(?:\.\d+)?$")
 _STT_FUNC, _STT_SECTION = 2, 3
 _SHN_UNDEF = 0
-_R_X86_64_64 = 1
 
 
 @dataclass(frozen=True, slots=True)

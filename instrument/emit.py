@@ -15,7 +15,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +88,14 @@ def compare(out: Path, outputs: Mapping[str, Output]) -> Changes:
     """What stands between the directory `out` and `outputs`. Nothing is written."""
     with _reporting(out):
         earlier = _earlier(out)
-        write = tuple(sorted((path for path in outputs if _differs(out / path, outputs[path])), key=_order))
-        touch = tuple(path for path in sorted(outputs, key=_order) if _older(out / path, outputs[path]))
-        gone = sorted(set(earlier) - set(outputs) - _UNLISTED)
-        found = {path: _found(out / path) for path in gone}
+        found = {path: _found(out / path) for path in sorted(set(earlier) - set(outputs) - _UNLISTED)}
+        gone = found.keys()
+        # What is seen through a link that is about to go is not there.
+        write = {path for path in outputs if _below(path, gone) or _differs(out / path, outputs[path])}
+        touch = {path for path in outputs.keys() - write if _older(out / path, outputs[path])}
     return Changes(
-        write,
-        tuple(path for path in touch if path not in set(write)),
+        tuple(sorted(write, key=_order)),
+        tuple(sorted(touch, key=_order)),
         tuple(path for path in gone if found[path] == earlier[path]),
         tuple(path for path in gone if found[path] not in (None, earlier[path])),
     )
@@ -115,6 +116,10 @@ def apply(out: Path, outputs: Mapping[str, Output], changes: Changes) -> None:
                     _write(out / path, outputs[path])
                 else:
                     os.utime(out / path, ns=(outputs[path].newer_than, outputs[path].newer_than))
+
+
+def _below(path: str, tops: Collection[str]) -> bool:
+    return bool(tops) and any(str(parent) in tops for parent in Path(path).parents)
 
 
 def _order(path: str) -> tuple[int, str]:
@@ -232,10 +237,17 @@ def _remove(out: Path, name: str) -> None:
 def _clean(out: Path, outputs: Iterable[str]) -> None:
     """Remove what a killed run was writing."""
     for parent in sorted({Path(path).parent for path in (*outputs, MANIFEST)}):
-        with suppress(FileNotFoundError, NotADirectoryError), _reporting(out / parent, but=FileNotFoundError):
-            for entry in list(os.scandir(out / parent)):
+        with _reporting(out / parent):
+            for entry in _entries(out / parent):
                 if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
-                    Path(entry.path).unlink()
+                    entry.unlink()
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @contextmanager
@@ -253,11 +265,9 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _reporting(path: Path, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
+def _reporting(path: Path) -> Iterator[None]:
     try:
         yield
-    except but:
-        raise
     except OSError as error:
         what = f"cannot write {path}: {error.strerror or error}"
         fix = "choose an output directory that can be written, with -o"

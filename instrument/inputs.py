@@ -211,23 +211,41 @@ def _includers(headers: set[str], sources: set[str], contents: Mapping[str, byte
 
     By base name and through other headers: too many is only slow, and the compiler has the last word.
     """
-    included_by: dict[bytes, list[str]] = {}
+    left = headers - _included(sources, contents)
+    if not left:
+        return set()
+    included_by: dict[str, list[str]] = {}
     for name in sorted(contents):
-        for match in _INCLUDE.finditer(contents[name]):
-            included_by.setdefault(match[1].rpartition(b"/")[2], []).append(name)
-    found: set[str] = set()
-    for header in sorted(headers):
-        reaching = _reaching(header, included_by)
-        if sources.isdisjoint(reaching):
-            found.update([name for name in reaching if name.endswith(".c")][:_INCLUDERS])
-    return found
+        for base in _include_names(contents[name]):
+            included_by.setdefault(base, []).append(name)
+    reaching = (_reaching(header, included_by) for header in sorted(left))
+    return {name for names in reaching for name in [n for n in names if n.endswith(".c")][:_INCLUDERS]}
 
 
-def _reaching(header: str, included_by: Mapping[bytes, list[str]]) -> list[str]:
+def _included(sources: set[str], contents: Mapping[str, bytes]) -> set[str]:
+    """What `sources` include, through other headers too."""
+    by_base: dict[str, list[str]] = {}
+    for name in contents:
+        by_base.setdefault(name.rpartition("/")[2], []).append(name)
+    seen = set(sources)
+    for name in (queue := sorted(sources)):
+        for base in _include_names(contents.get(name, b"")):
+            new = [header for header in by_base.get(base, ()) if header not in seen]
+            seen.update(new)
+            queue.extend(new)
+    return seen - sources
+
+
+def _include_names(data: bytes) -> set[str]:
+    """The base names of the `#include`s in `data`."""
+    return {os.fsdecode(name.rpartition(b"/")[2]) for name in _INCLUDE.findall(data)}
+
+
+def _reaching(header: str, included_by: Mapping[str, list[str]]) -> list[str]:
     """The files that include `header`, nearest first."""
     seen = {header: None}
     for name in (queue := [header]):
-        for includer in included_by.get(os.fsencode(name.rpartition("/")[2]), ()):
+        for includer in included_by.get(name.rpartition("/")[2], ()):
             if includer not in seen:
                 seen[includer] = None
                 queue.append(includer)

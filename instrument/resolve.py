@@ -36,6 +36,7 @@ def resolve(
     with shadow(root, files, scanned, contents) as tree, ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         asked = [pool.submit(ask, unit, tree, include_dir, i) for i, unit in enumerate(units)]
         answers = [answer.result() for answer in asked]
+    answers = _forgiven(answers, tree)
     findings = list(dict.fromkeys(_findings(answers, tree, scanned)))
     if findings:
         raise InstrumentError(*findings)
@@ -46,18 +47,22 @@ def resolve(
     )
 
 
+def _forgiven(answers: Sequence[Answer], tree: Shadow) -> list[Answer]:
+    """The answers that count: a .c file that others include need not make sense by itself."""
+    read = frozenset().union(*(a.reached for a in answers if a.sound))
+    return [a for a in answers if a.sound or _source(a, tree) not in read]
+
+
 # ---- what went wrong ------------------------------------------------------------------------------
 
 
 def _findings(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
-    read = frozenset().union(*(a.reached for a in answers))
     for answer in answers:
-        # A .c file that others include need not compile by itself.
-        if answer.failure and _source(answer, tree) not in read:
+        if answer.failure:
             yield answer.failure
         yield from answer.findings
         yield from _undeclared(answer, tree)
-        if not answer.failure and not answer.findings:
+        if answer.sound and not answer.findings:
             yield from _unanswered(answer, tree, scanned)
 
 
@@ -79,8 +84,6 @@ def _undeclared(answer: Answer, tree: Shadow) -> Iterator[Finding]:
 
 
 def _unanswered(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
-    if any(keys - answer.declared for keys in answer.uses.values()) or answer.nameless:
-        return
     for key in sorted(answer.declared - answer.keys.keys()):
         yield Finding(
             "IN007",

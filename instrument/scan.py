@@ -48,15 +48,18 @@ _STRANGE_3 = (
     rb"(?:\xe1\x9a\x80|\xe1\xa0\x8e|\xe2\x80[\x80-\x8a\x8e-\xa9\xaf-\xbe]|\xe2\x81[\x81-\x93\x95-\x9f]"
     rb"|\xe2\x86[\x90-\xbf]|\xe2[\x87-\x90].|\xe2\x91[\x80-\x9f]|\xe2[\x94-\x9c].|\xe2\x9d[\x80-\xb5]"
     rb"|\xe2\x9e[\x94-\xbf]|\xe2[\x9f-\xaf\xb8\xb9].|\xe3\x80[\x80-\x83\x88-\xa0\xb0]|\xed[\xa0-\xbf]."
-    rb"|\xee..|\xef[\x80-\xa3].|\xef\xb4[\xbe\xbf]|\xef\xb7[\x90-\xaf]|\xef\xb9[\x85\x86]|\xef\xbf[\xbe\xbf])"
+    rb"|\xee..|\xef[\x80-\xa3].|\xef\xb7[\x90-\xaf]|\xef\xb9[\x85\x86]|\xef\xbf[\xbe\xbf])"
 )
-_LEFT = rb"(?<![\w$])(?:(?<![\x80-\xf4][\x80-\xbf])|(?<=" + _STRANGE_2 + rb")|(?<=" + _STRANGE_3 + rb"))"
+_UTF8 = (rb"[\xc2-\xdf][\x80-\xbf]", rb"[\xe0-\xef][\x80-\xbf]{2}", rb"[\xf0-\xf4][\x80-\xbf]{3}")
 _UCN = rb"\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})"
-_RIGHT = rb"(?![\w$]|" + _UCN + rb"|(?!" + _STRANGE_2 + rb"|" + _STRANGE_3 + rb")[\xc2-\xf4][\x80-\xbf])"
-"""Where an identifier may start and must have ended."""
+_LEFT = rb"(?<![\w$])(?:(?<![\x80-\xbf])|(?<!%b)(?<!%b)(?<!%b)|(?<=%b)|(?<=%b))" % (*_UTF8, _STRANGE_2, _STRANGE_3)
+_RIGHT = rb"(?![\w$]|%b|(?!%b|%b)(?:%b))" % (_UCN, _STRANGE_2, _STRANGE_3, b"|".join(_UTF8))
+"""Where an identifier may start, and must have ended."""
 
 # C23's digit separators, only between digits: in gnu11 `the 80's` starts a character constant.
 _NUMBER = _LEFT + rb"[0-9][\w$.]*+(?:(?:(?<=[eEpP])[+-]|(?<=[0-9a-fA-F])'(?=[0-9a-fA-F]))[\w$.]*+)*"
+_UNIT = rb"%b|%b%b|%b|%b|%b" % (_COMMENT, _RAW_PREFIX, _RAW_BODY, _STRING, _CHAR, _NUMBER)
+"""Text that hides what it holds."""
 
 _BLANK = rb"(?:[ \t\f\v\r\0]|" + _COMMENT + rb")"
 _HASH = _BLANK + rb"*(?:\#|%:)"
@@ -67,12 +70,6 @@ _DIRECTIVE = (
 """The name of a directive is only looked at, so that what follows the '#' is lexed like anything else."""
 _DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]"}
 _OPENERS, _CLOSERS = frozenset((b"(", b"[", b"{")), frozenset((b")", b"]", b"}"))
-
-
-def _unit(tag: bytes) -> bytes:
-    """Text that hides what it holds. The expression has a group, whose name must be its own."""
-    raw = _RAW_PREFIX + _RAW_BODY.replace(b"delimiter", b"delimiter" + tag)
-    return b"|".join((_COMMENT, raw, _STRING, _CHAR, _NUMBER))
 
 
 @cache
@@ -91,11 +88,10 @@ def _lexer(words: bytes = b"", first: bytes = b"", marks: bytes = b"") -> re.Pat
             mark += rb"|<%|%>|<:|:>"
         items.append(rb"(?P<mark>" + mark + rb")")
     if words:
-        word = _LEFT + rb"(?P<word>" + words + rb")" + _RIGHT
         stops += first
-        boring += rb"|(?!" + _LEFT + rb"(?:" + words + rb")" + _RIGHT + rb")[" + first + rb"][\w$]*+"
-        items.append(word)
-    skip = rb"[^" + stops + rb"]++|" + _unit(b"") + rb"|\n(?!" + _HASH + rb")|" + boring
+        boring += rb"|(?!(?=(?:%b)%b)%b)[%b][\w$]*+" % (words, _RIGHT, _LEFT, first)
+        items.append(rb"%b(?P<word>%b)%b" % (_LEFT, words, _RIGHT))
+    skip = rb"[^%b]++|%b|\n(?!%b)|%b" % (stops, _UNIT, _HASH, boring)
     # The bound keeps the expression's stack small; what is left over is the next match's.
     return re.compile(rb"(?:" + skip + rb"){0,99}(?:" + rb"|".join(items) + rb")?")
 
@@ -104,8 +100,8 @@ _API = _lexer(b"|".join(api.encode() for api in Api), bytes({ord(api[0]) for api
 _PARENS = _lexer(marks=b"(),")
 _BRACES = _lexer(marks=b"{}")
 _ANY = re.compile(rb"(?:" + _BLANK + rb"|\n(?!" + _HASH + rb"))*(?:" + _DIRECTIVE + rb"|(?P<mark>[^\s\0]))?")
-_LINE = re.compile(rb"(?:[^\n\"'/0-9]++|" + _unit(b"") + rb"|[/0-9])*")
-_PIECE = re.compile(rb"(?P<space>(?:\s|\0|" + _COMMENT + rb")+)|" + _unit(b"") + rb"|[^\s\0\"'/0-9]++|[/0-9]")
+_LINE = re.compile(rb"(?:[^\n\"'/0-9]++|" + _UNIT + rb"|[/0-9])*")
+_PIECE = re.compile(rb"(?P<space>(?:\s|\0|" + _COMMENT + rb")+)|" + _UNIT + rb"|[^\s\0\"'/0-9]++|[/0-9]")
 _MACRO = re.compile(
     rb"define" + _BLANK + rb"*(?P<name>(?:[\w$\x80-\xff]|" + _UCN + rb")+)(?:\((?:" + _COMMENT + rb"|[^)])*\))?"
 )

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The compilers and emulators that `make test` uses, from Debian's packages, as far as they are missing.
+set -eu
+
+missing=
+need() {
+	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need gcc-12 gcc-12
+need clang-14 clang-14
+need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
+need qemu-aarch64 qemu-user
+need make make
+
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	echo "error: the tests need these packages:$missing (as root: apt-get install$missing)" >&2
+	exit 1
+fi
+apt-get update -qq
+# shellcheck disable=SC2086 # one word a package
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""How the tests run the tool and the compilers. A compiler that is missing fails the test that needs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = ROOT / "tests" / "c"
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wno-sign-conversion")
+RUNTIME = (str(ROOT / "c_runtime" / "static_call_runtime.c"), "-pthread")
+INCLUDE = f"-I{ROOT / 'c_runtime' / 'include'}"
+
+COMPILERS = ("gcc-12", "clang-14")
+LEVELS = ("-O0", "-O2", "-Os")
+FORMS = (("inline-asm", "aligned"), ("inline-asm", "compact"), ("trampoline", "aligned"))
+
+SOURCES = {
+    "basic": ("basic.c", "basic_other.c", "basic.h"),
+    "frames": ("frames.c",),
+    "refused": ("refused.c",),
+    "inside": ("inside.c",),
+    "trap": ("trap.c",),
+    "torn": ("torn.c",),
+}
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: float = 120, **env: str) -> str:
+    """Run a command that must succeed; its standard output."""
+    done = attempt(command, cwd, timeout, **env)
+    assert done.returncode == 0, f"{list(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def attempt(
+    command: Sequence[str | Path], cwd: Path | None = None, timeout: float = 120, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and hand back whatever came of it."""
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+    )
+
+
+def instrument(*arguments: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return attempt([sys.executable, "-m", "instrument", *arguments], cwd, **env)
+
+
+def instrumented(
+    program: str, out: Path, mode: str, layout: str, compiler: str = "gcc-12", *extra: str
+) -> list[Path]:
+    """Instrument one of tests/c into `out`; the C files to build."""
+    sources = [PROGRAMS / name for name in SOURCES[program]]
+    done = instrument(
+        *sources, "-o", out, "--mode", mode, "--layout", layout, *extra, "-q", "--", "-std=gnu11", CC=compiler
+    )
+    assert done.returncode == 0, done.stderr
+    return [out / name for name in SOURCES[program] if name.endswith(".c")]
+
+
+def build(compiler: str, sources: Sequence[Path], binary: Path, *flags: str) -> Path:
+    """Compile and link as the README says, without a warning."""
+    run([compiler, "-std=gnu11", *WARNINGS, *flags, INCLUDE, *sources, *RUNTIME, "-o", binary])
+    return binary

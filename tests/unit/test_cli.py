@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: MIT
+"""The command and the Makefile hook from outside; the steps in the middle are those of fakes.py.
+
+The compiler, make and the file system are real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import instrument
+from instrument import cli, pipeline
+from tests.unit import fakes
+
+Files = dict[str, str]
+MAIN = '#include "static_call.h"\n#include "ops.h"\nint main(void) { return static_call(go)(ZERO); }\n'
+OPS = '#include "ops.h"\nint go(int x) { return x; }\n'
+HEADER = "#define ZERO 0\nint go(int);\n"
+PROJECT = {"main.c": MAIN, "ops.c": OPS, "ops.h": HEADER}
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = fakes.runtime(tmp_path / "runtime")
+    for name, module in fakes.modules().items():
+        monkeypatch.setitem(sys.modules, f"instrument.{name}", module)
+    fakes.install(directory, lambda where, name, value: monkeypatch.setattr(where, name, value, raising=False))
+    monkeypatch.setattr(pipeline, "scan", sys.modules["instrument.scan"])
+    return directory
+
+
+@pytest.fixture
+def project(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    lay(tmp_path / "p r", PROJECT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "p r"
+
+
+def lay(root: Path, files: Files) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def times(root: Path) -> dict[str, int]:
+    return {str(path.relative_to(root)): path.lstat().st_mtime_ns for path in root.rglob("*")}
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def run(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+# ---- an output ------------------------------------------------------------------------------------
+
+
+def test_a_tree_is_copied_and_its_calls_are_rewritten(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(project)
+    assert run(project, "-o", "out") == 0
+    assert contents(project) == before
+    assert '#include "static_call/static_call.h"' in Path("out/main.c").read_text()
+    assert "fake_go(ZERO)" in Path("out/main.c").read_text()
+    assert Path("out/ops.c").read_text() == OPS
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err == (
+        "instrument: 1 token in 1 file: 1 call\n  calls: 1 rewritten (1 inline-asm)\n  keys: 1 inline-asm\n"
+    )
+
+
+def test_quiet_is_silent(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "-o", "out", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_second_run_writes_nothing(project: Path) -> None:
+    assert run(project, "-o", "out") == 0
+    before = times(Path("out"))
+    assert run(project, "-o", "out") == 0
+    assert times(Path("out")) == before
+
+
+def test_the_output_as_input_stays_as_it_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(project, "-o", "out", "-q")
+    assert run("out", "-o", "again") == 0
+    assert contents(Path("again")) == contents(Path("out"))
+    assert "already instrumented" in capsys.readouterr().err
+    assert run("out", "-o", "again", "--check") == 0
+    assert run("out", "--diff") == 0
+
+
+def test_an_output_inside_a_tree_is_carried_over(project: Path) -> None:
+    run(project / "main.c", project / "ops.c", "-o", project / ".static_call", "-q")
+    assert run(project, "-o", "out") == 0
+    assert contents(Path("out/.static_call")) == contents(project / ".static_call")
+
+
+def test_a_file_brings_its_headers(project: Path) -> None:
+    assert run(project / "main.c", "-o", "out") == 0
+    assert {name for name in contents(Path("out")) if "/" not in name} == {"main.c", "ops.h"}
+
+
+def test_headers_lead_to_the_generated_one_from_any_depth(project: Path) -> None:
+    lay(project, {"a/b/c.c": MAIN.replace("ops.h", "../../ops.h")})
+    (project / "l.c").symlink_to("a/b/c.c")
+    (project / "a/d").mkdir()
+    (project / "a/d/l.c").symlink_to("../b/c.c")
+    assert run(project, "-o", "out") == 0
+    assert '#include "../../static_call/static_call.h"' in Path("out/a/b/c.c").read_text()
+    assert '#include "static_call/static_call.h"' in Path("out/l.c").read_text()
+    assert Path("out/a/d/l.c").is_symlink()
+
+
+def test_prose_is_not_a_source(project: Path) -> None:
+    text = 'Write `static_call(key)(x)` after #include "static_call.h".\n'
+    lay(project, {"README.md": text})
+    (project / "main.o").write_bytes(b"\0static_call(x)")
+    assert run(project, "-o", "out", "--strict") == 0
+    assert Path("out/README.md").read_text() == text
+
+
+def test_a_large_file_without_calls_is_copied(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_LARGE", 10)
+    assert run(project, "-o", "out") == 0
+    before = times(Path("out"))
+    assert Path("out/ops.c").read_text() == OPS
+    assert run(project, "-o", "out") == 0
+    assert times(Path("out")) == before
+
+
+def test_the_trees_own_static_call_directory_is_not_overwritten(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(project, {"static_call/static_call.h": "mine"})
+    assert run(project, "-o", "out") == 2
+    assert "[IN008]" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_the_fragment_builds_the_tree(project: Path) -> None:
+    assert run(project, "-o", "out") == 0
+    lay(Path("m"), {"Makefile": "include ../out/static_call/static_call.mk\nx: ; @echo $(STATIC_CALL_SRCS)\n"})
+    done = subprocess.run(["make", "-s", "-C", "m", "x"], capture_output=True, text=True, check=True)
+    assert Path("m", done.stdout.strip()).resolve() == Path("out/main.c").resolve()
+
+
+def test_a_second_mode_changes_the_header(project: Path) -> None:
+    for mode in ("inline-asm", "trampoline"):
+        assert run(project, "-o", "out", "--mode", mode, "--layout", "compact") == 0
+        assert f"{mode} compact" in Path("out/static_call/static_call.h").read_text()
+
+
+# ---- asking only ----------------------------------------------------------------------------------
+
+
+def test_diff_shows_and_writes_nothing(project: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    (project / "main.c").write_bytes(b"// \xe9\r one\r\n" + MAIN.encode().removesuffix(b"\n"))
+    assert run(project, "--diff", "-o", "out") == 1
+    out = capsysbinary.readouterr().out
+    assert out.startswith(b"--- p r/main.c\t\n+++ p r/main.c\t\n")
+    assert b" // \xe9\r one\r\n" in out
+    assert b"+int main(void) { return fake_go(ZERO); }\n\\ No newline at end of file\n" in out
+    assert not Path("out").exists()
+    applied = subprocess.run(["patch", "-s", "--binary", "-p0"], input=out, check=False)
+    assert applied.returncode == 0
+    assert run(project / "ops.c", "--diff") == 0
+
+
+def test_check_tells_whether_the_output_is_up_to_date(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "--check", "-o", "out") == 1
+    assert "would write main.c" in capsys.readouterr().err
+    assert not Path("out").exists()
+    run(project, "-o", "out")
+    assert run(project, "--check", "-o", "out") == 0
+    (project / "ops.h").touch()
+    assert run(project, "--check", "-o", "out") == 0
+    (project / "ops.h").write_text("")
+    assert run(project, "--check", "-o", "out") == 1
+
+
+def test_check_without_an_output_tells_whether_anything_would_change(project: Path) -> None:
+    assert run(project, "--check") == 1
+    assert run(project / "ops.c", "--check") == 0
+
+
+def test_a_dry_run_tells_and_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "-n", "-o", "out") == 0
+    assert "would write main.c" in capsys.readouterr().err
+    assert not Path("out").exists()
+    assert run(project, "--dry-run") == 0
+    assert "would rewrite main.c" in capsys.readouterr().err
+
+
+def test_strict_names_the_call_and_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(project, {"main.c": MAIN.replace("(go)", "(slow)")})
+    assert run(project, "-o", "out", "-q") == 0
+    assert run(project, "-o", "strict", "-q", "--strict") == 1
+    assert not Path("strict").exists()
+    err = capsys.readouterr().err
+    assert "p r/main.c:3:25: error: static_call(slow) is left on the trampoline form" in err
+    assert "[IN022]\n  int main(void)" in err
+    assert run(project, "-o", "strict", "--strict", "--mode", "trampoline") == 0
+
+
+def test_json_is_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "--json") == 0
+    streams = capsys.readouterr()
+    value = json.loads(streams.out)
+    assert (value["schema_version"], value["mode"], value["version"]) == (1, "inline-asm", instrument.__version__)
+    assert [token["path"] for token in value["tokens"]] == ["main.c"]
+    assert streams.err == ""
+
+
+# ---- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "no input"),
+        (["p r"], "no output"),
+        (["p r", "-o", "out", "--mod", "x"], "did you mean --mode?"),
+        (["p r", "-o", "out", "--strct"], "did you mean --strict?"),
+        (["p r", "-o", "out", "--mode", "fast"], "fast"),
+        (["p r", "-o", "out", "-j", "0"], "-j"),
+        (["p r", "--cflags"], "--cflags goes alone"),
+        (["none", "-o", "out"], "[IN011]"),
+        (["p r", "-o", "p r/out"], "[IN009]"),
+        (["p r", "-o", "p r/main.c/out"], "[IN00"),
+        (["p r/main.c", "-o", "/proc/out"], "cannot write /proc/out"),
+        (["p r", "-o", "out", "-p", "none"], "[IN012]"),
+        (["explain", "IN999"], "no such code"),
+    ],
+)
+def test_a_wrong_call_is_2_and_says_why(
+    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert run(*words) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert told in streams.err
+    assert not Path("out").exists()
+
+
+def test_a_missing_compiler_is_2(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert run(project / "main.c", "-o", "out") == 2
+    assert "no-such-compiler" in capsys.readouterr().err
+
+
+def test_an_error_of_the_input_shows_its_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(project, {"main.c": MAIN.replace("(go)", "(bad)")})
+    assert run(project, "-o", "out") == 1
+    assert capsys.readouterr().err.startswith("p r/main.c:3:1: error: bad is not declared [IN002]\n  int main(void)")
+    assert not Path("out").exists()
+
+
+def test_a_bug_of_ours_is_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(project, {"main.c": MAIN.replace("(go)", "(crash)")})
+    assert run(project, "-o", "out") == 2
+    err = capsys.readouterr().err
+    assert err == "instrument: error: internal error: RuntimeError: a bug of ours; -v shows where\n"
+    assert run(project, "-o", "out", "-v") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run", interrupt)
+    assert run(project, "-o", "out") == 130
+
+
+def command(runtime_dir: Path) -> list[str]:
+    return [sys.executable, fakes.__file__, str(runtime_dir)]
+
+
+def test_a_reader_that_leaves_is_no_error(project: Path, runtime: Path) -> None:
+    lay(project, {f"many{n}.c": MAIN for n in range(300)})
+    child = subprocess.Popen([*command(runtime), project, "--diff", "-q"], stdout=-1, stderr=-1)
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    assert child.wait() == 1
+    child.stderr.close()
+
+
+def test_a_full_stdout_is_an_error(project: Path, runtime: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*command(runtime), project, "--json"], stdout=full, stderr=-1, check=False)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_leaves_whole_files(project: Path, runtime: Path, number: int) -> None:
+    lay(project, {f"m{n}.c": MAIN + f"/* {n:1000} */\n" for n in range(200)})
+    before = contents(project)
+    whole = {MAIN.replace("static_call(go)", "fake_go").replace("static_call.h", "static_call/static_call.h")}
+    for delay in (0.2, 0.25, 0.3, 0.35, 0.4):
+        child = subprocess.Popen([*command(runtime), project, "-o", "out"], stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        child.send_signal(number)
+        assert child.wait() in (0, -number, 130)
+        for path in Path("out").glob("m[0-9]*.c"):
+            assert path.read_text().partition("/*")[0] in whole
+            assert path.read_text().endswith("*/\n")
+    assert contents(project) == before
+    assert run(project, "-o", "out", "-q") == 0
+    assert not list(Path("out").rglob("*instrument-tmp"))
+
+
+# ---- small questions ------------------------------------------------------------------------------
+
+
+def test_paths_for_build_files(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cflags", "--libs") == 0
+    assert capsys.readouterr().out == f"-I{runtime}/include {runtime}/static_call_runtime.c -pthread\n"
+    assert run("--makefile") == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"instrument {instrument.__version__}\n"
+
+
+@pytest.mark.parametrize("word", ["--cflags", "--libs", "--version", "--makefile", "--include-dir"])
+def test_small_questions_import_next_to_nothing(word: str) -> None:
+    program = (
+        "import sys; from instrument.cli import main; assert main(sys.argv[1:]) == 0\n"
+        "heavy = {'argparse', 'dataclasses', 'json', 'jinja2', 'tree_sitter', 'subprocess', 'instrument.model'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, word], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("explain", "in022") == 0
+    assert capsys.readouterr().out == "IN022: the function is variadic (a reason for a lower form)\n"
+    assert run("explain") == 0
+    assert len(capsys.readouterr().out.splitlines()) > 20
+
+
+def test_a_tree_without_calls_imports_no_heavy_step(tmp_path: Path) -> None:
+    lay(tmp_path / "in", {f"{n}.c": "int x;\n" for n in range(20)})
+    program = (
+        "import sys; from instrument.cli import main; assert main(sys.argv[1:]) == 0\n"
+        "heavy = {'tree_sitter', 'elftools', 'pycparser', 'instrument.resolve', 'instrument.plan'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-q"]
+    assert subprocess.run(words, capture_output=True, text=True, check=False).stderr == ""
+
+
+def test_each_file_is_read_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real: Callable[..., object] = Path.open
+
+    def counting(self: Path, *args: object, **kwargs: object) -> object:
+        read.append(str(self))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", counting)
+    assert run(project, "-o", "out", "-q") == 0
+    inputs_read = [name for name in read if name.startswith(f"{project}{os.sep}") and "manifest" not in name]
+    assert sorted(inputs_read) == sorted(set(inputs_read))
+    assert len(inputs_read) == len(PROJECT)
+
+
+# ---- the Makefile hook ----------------------------------------------------------------------------
+
+MAKEFILE = """\
+CFLAGS = -O1 -I inc
+STATIC_CALL_SRCS := main.c ops.c sub/far.c
+include $(shell instrument --makefile)
+prog: main.o ops.o sub/far.o
+	$(CC) -o $@ $^ $(STATIC_CALL_LIBS)
+clean: static_call_clean
+	rm -f prog
+"""
+
+
+@pytest.fixture
+def built(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in the working directory, built once."""
+    tool = tmp_path / "bin/instrument"
+    words = " ".join(f"'{word}'" for word in command(runtime))
+    lay(tmp_path, {"bin/instrument": f'#!/bin/sh\nexec {words} "$@"\n'})
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    main = MAIN.replace("go)(", "go)(FAR + ").replace('"ops.h"\n', '"ops.h"\n#include <far.h>\n')
+    files = {
+        **PROJECT,
+        "main.c": main,
+        "sub/far.c": "#include <far.h>\nint far = FAR;\n",
+        "inc/far.h": "#define FAR 0\n",
+    }
+    root = lay(tmp_path / "project", {**files, "Makefile": MAKEFILE})
+    monkeypatch.chdir(root)
+    assert make("-j2") == {"instrument", "main.o", "ops.o", "sub/far.o", "static_call_runtime.o", "prog"}
+    assert subprocess.run(["./prog"], check=False).returncode == 0
+    return root
+
+
+def make(*words: str) -> set[str]:
+    """What `make` made."""
+    time.sleep(0.02)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", *words], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    commands = done.stdout.replace("\\\n", " ").splitlines()
+    made = {
+        line.partition(" -o ")[2].split()[0] for line in commands if " -o " in line and " instrument " not in line
+    }
+    return made | {"instrument" for line in commands if " instrument " in line}
+
+
+def touch(name: str) -> None:
+    time.sleep(0.02)
+    Path(name).touch()
+
+
+def test_make_has_nothing_to_do_twice(built: Path) -> None:
+    assert make() == set()
+    assert make("-q") == set()
+
+
+def test_a_header_rebuilds_what_includes_it(built: Path) -> None:
+    touch("ops.h")
+    assert make("-j2") == {"instrument", "main.o", "ops.o", "prog"}
+    assert make("-q") == set()
+    touch("inc/far.h")
+    assert make("-j2") == {"instrument", "main.o", "sub/far.o", "prog"}
+    assert make("-q") == set()
+
+
+def test_a_source_rebuilds_itself(built: Path) -> None:
+    touch("sub/far.c")
+    assert make("-j2") == {"instrument", "sub/far.o", "prog"}
+    assert make("-q") == set()
+
+
+def test_a_change_in_a_mirrored_header_reaches_the_program(built: Path) -> None:
+    Path("inc/far.h").write_text("#define FAR 5\n")
+    make()
+    assert subprocess.run(["./prog"], check=False).returncode == 5
+
+
+def test_another_mode_rebuilds(built: Path) -> None:
+    assert make("STATIC_CALL_MODE=trampoline") == {"instrument", "main.o", "prog"}
+    assert make("-q", "STATIC_CALL_MODE=trampoline") == set()
+    assert make() == {"instrument", "main.o", "prog"}
+
+
+def test_a_deleted_header_stops_no_build(built: Path) -> None:
+    for name in ("main.c", "ops.c"):
+        text = Path(name).read_text().replace('#include "ops.h"', "int go(int);\n#define ZERO 0")
+        Path(name).write_text(text)
+    Path("ops.h").unlink()
+    assert "main.o" in make("-j2")
+    assert make("-q") == set()
+
+
+def test_the_default_goal_is_the_users(built: Path) -> None:
+    done = subprocess.run(["make", "-pq"], capture_output=True, text=True, check=False)
+    assert ".DEFAULT_GOAL := prog" in done.stdout
+
+
+def test_clean_leaves_the_sources(built: Path) -> None:
+    make("clean")
+    assert {str(path) for path in Path().rglob("*") if path.is_file()} == {
+        "Makefile", "main.c", "ops.c", "ops.h", "sub/far.c", "inc/far.h",
+    }  # fmt: skip
+
+
+def test_clean_in_a_clean_tree_runs_no_tool(built: Path) -> None:
+    make("clean")
+    assert make("clean") == set()
+
+
+def test_a_failing_tool_stops_the_build_again_and_again(built: Path) -> None:
+    Path("main.c").write_text(MAIN.replace("(go)", "(slow)"))
+    for _ in range(2):
+        done = subprocess.run(["make", "STATIC_CALL_FLAGS=--strict"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "[IN022]" in done.stderr

@@ -1,0 +1,444 @@
+# SPDX-License-Identifier: MIT
+"""instrument.resolve: real compilers, asked about small trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from instrument.diagnostics import Finding, InstrumentError
+from instrument.model import Base, Encoding, Function, Pointer, Record, Resolution, Typedef, Unit, Use, Void
+from instrument.paths import INCLUDE_DIR
+from instrument.resolve import resolve
+from instrument.scan import scan
+
+COMPILERS = ("gcc", "clang-14")
+
+INT = Base("int", 4, Encoding.SIGNED)
+LONG = Base("long", 8, Encoding.SIGNED)
+UNARY = Function(INT, (INT,), False)
+
+KEY = '#include "static_call.h"\nint bark(int);\nDECLARE_STATIC_CALL(key, bark);\n'
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A source tree on disk, and how to ask about it."""
+
+    root: Path
+    cc: str
+
+    def resolve(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> Resolution:
+        files = sorted(str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file())
+        contents = {f: (self.root / f).read_bytes() for f in files if f.endswith((".c", ".h"))}
+        mentioning = {f: data for f, data in contents.items() if b"static_call" in data or b"STATIC_CALL" in data}
+        units = [Unit(self.root / main, (*(cc or (self.cc,)), *flags), self.root / cwd) for main in mains]
+        scanned = {f: scan(data, f) for f, data in mentioning.items()}
+        return resolve(self.root, files, scanned, mentioning, units, INCLUDE_DIR, 2)
+
+    def fails(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> list[Finding]:
+        with pytest.raises(InstrumentError) as error:
+            self.resolve(*mains, flags=flags, cwd=cwd, cc=cc)
+        return list(error.value.findings)
+
+    def use(self, told: Resolution, path: str, text: str) -> Use:
+        """The use of the only call in `path` that starts with `text`."""
+        data = (self.root / path).read_bytes()
+        assert data.count(text.encode()) == 1
+        return told.uses[path, data.index(text.encode())]
+
+
+Grow = Callable[[Mapping[str, str]], Tree]
+
+
+@pytest.fixture(params=COMPILERS)
+def grow(request: pytest.FixtureRequest, tmp_path: Path) -> Grow:
+    def grown(files: Mapping[str, str]) -> Tree:
+        root = tmp_path / "root"
+        for path, text in files.items():
+            whole = root / path
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            whole.write_text(text)
+        return Tree(root, request.param)
+
+    return grown
+
+
+# ---- uses -----------------------------------------------------------------------------------------
+
+
+def test_which_call_is_live_with_which_key(grow: Grow) -> None:
+    tree = grow(
+        {
+            "a.c": KEY
+            + """
+            #include <assert.h>
+            #define ops(f) static_call(key_##f)
+            #define mx(a, b) ((a) > (b) ? (a) : (b))
+            DECLARE_STATIC_CALL(key_read, bark);
+            DECLARE_STATIC_CALL(key_write, bark);
+            #if 0
+            int dead(void) { return static_call(key)(100); }
+            #endif
+            int f(void) {
+                assert(static_call(key)(1));
+                ops(read)(2);
+                ops(write)(3);
+                static_call_cond(key)(4);
+                static_call_mod(key)(5);
+                static_call_update(key, bark);
+                return mx(static_call(key)(static_call(key_read)(6)), 7)
+                    + static_call(key, static_call(key_write, 8));
+            }
+            """
+        }
+    )
+    told = tree.resolve("a.c")
+    assert tree.use(told, "a.c", "static_call(key)(100)") == Use()
+    assert tree.use(told, "a.c", "static_call(key)(1)") == Use(("key",), stringized=True)
+    assert tree.use(told, "a.c", "static_call(key_##f)") == Use(("key_read", "key_write"))
+    assert tree.use(told, "a.c", "static_call_cond(key)(4)") == Use(("key",))
+    assert tree.use(told, "a.c", "static_call_mod(key)(5)") == Use(("key",))
+    assert tree.use(told, "a.c", "static_call(key)(static_call(key_read)") == Use(("key",))
+    assert tree.use(told, "a.c", "static_call(key_read)(6)") == Use(("key_read",))
+    assert tree.use(told, "a.c", "static_call(key_write, 8)") == Use(("key_write",))
+    assert len(told.uses) == 9
+    assert told.keys.keys() == {"key", "key_read", "key_write"}
+
+
+def test_a_key_is_macro_expanded(grow: Grow) -> None:
+    tree = grow({"a.c": KEY + "#define alias key\nint f(void) { return static_call(alias)(1); }\n"})
+    assert tree.use(tree.resolve("a.c"), "a.c", "static_call(alias)") == Use(("key",))
+
+
+def test_a_spliced_name_is_a_call(grow: Grow) -> None:
+    tree = grow({"a.c": KEY + "int f(void) { return static_\\\ncall(key)(1) + __LINE__ / (__LINE__ == 5); }\n"})
+    assert tree.use(tree.resolve("a.c"), "a.c", "static_\\\ncall") == Use(("key",))
+
+
+def test_units_add_up(grow: Grow) -> None:
+    header = KEY + "DECLARE_STATIC_CALL(other, bark);\nstatic inline int h(void) { return static_call(WHICH)(1); }\n"
+    tree = grow(
+        {
+            "h.h": header,
+            "a.c": '#define WHICH key\n#include "h.h"\n',
+            "b.c": '#define WHICH other\n#include "h.h"\n',
+            "c.c": "int nothing;\n",
+        }
+    )
+    told = tree.resolve("a.c", "b.c", "c.c")
+    assert tree.use(told, "h.h", "static_call(WHICH)") == Use(("key", "other"))
+    assert told.reached == {"h.h", "a.c", "b.c", "c.c"}
+
+
+# ---- the shadow -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-Iinclude",),
+        ("-I", "include"),
+        ("-isystem", "include"),
+        ("-isysteminclude",),
+        ("-iquote", "include"),
+        ("-idirafter", "include"),
+        ("-I", "../root/src/../include"),
+    ],
+)
+def test_search_paths_lead_to_the_copy(grow: Grow, flags: tuple[str, ...]) -> None:
+    """The call is in a header beside the one that is found; a link would lead back to the original."""
+    tree = grow(
+        {
+            "include/api.h": '#include "detail/deep.h"\n',
+            "include/detail/deep.h": '#include "../calls.h"\n',
+            "include/calls.h": KEY + "static inline int call(void) { return static_call(key)(1); }\n",
+            "src/a.c": '#include "api.h"\n',
+        }
+    )
+    told = tree.resolve("src/a.c", flags=flags)
+    assert tree.use(told, "include/calls.h", "static_call(key)") == Use(("key",))
+    assert told.reached == {"include/api.h", "include/detail/deep.h", "include/calls.h", "src/a.c"}
+
+
+def test_forced_includes_and_another_directory(grow: Grow) -> None:
+    tree = grow(
+        {
+            "include/calls.h": KEY + "static inline int call(void) { return static_call(key)(1); }\n",
+            "src/a.c": "int x;\n",
+            "build/note": "",
+        }
+    )
+    told = tree.resolve("src/a.c", flags=("-include", "../include/calls.h"), cwd="build")
+    assert tree.use(told, "include/calls.h", "static_call(key)") == Use(("key",))
+
+
+def test_the_tree_is_left_alone(grow: Grow, tmp_path: Path) -> None:
+    """Flags that write files of their own write none."""
+    tree = grow({"a.c": KEY + "int f(void) { return static_call(key)(1); }\n"})
+    before = sorted(tmp_path.rglob("*"))
+    flags = (
+        "-MD",
+        "-MF",
+        "a.d",
+        "-MMD",
+        "-MP",
+        "-MT",
+        "a.o",
+        "-Wp,-MD,b.d",
+        "-save-temps",
+        "--coverage",
+        "-o",
+        "a.o",
+    )
+    assert tree.resolve("a.c", flags=flags).keys["key"].type == UNARY
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# ---- types ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-flto",),
+        ("-gsplit-dwarf",),
+        ("-g1",),
+        ("-g0",),
+        ("-gdwarf-2",),
+        ("-ggdb3", "-gz"),
+        ("-fdebug-types-section",),
+        ("-O2", "-Wall", "-Wextra", "-Werror", "-pedantic-errors", "-std=c11"),
+        ("-fsanitize=address,undefined",),
+        ("-P",),
+        ("-C",),
+    ],
+)
+def test_flags_that_would_hide_the_types(grow: Grow, flags: tuple[str, ...]) -> None:
+    tree = grow({"a.c": KEY + "#warning oh\nint f(void) { return static_call(key)(1); }\n"})
+    told = tree.resolve("a.c", flags=flags)
+    assert told.keys["key"].type == UNARY
+    assert tree.use(told, "a.c", "static_call(key)") == Use(("key",))
+
+
+def test_what_keys_are_declared_with(grow: Grow) -> None:
+    text = """
+    typedef int unary(int);
+    struct ops { int (*read)(int); };
+    struct ops table;
+    #define X(name, func) DECLARE_STATIC_CALL(x_##name, func);
+    DECLARE_STATIC_CALL(type, unary);
+    DECLARE_STATIC_CALL(member, *table.read);
+    DECLARE_STATIC_CALL(cast, *((struct ops *)0)->read);
+    X(macro, bark)
+    DEFINE_STATIC_CALL_NULL(null, unary);
+    DEFINE_STATIC_CALL_RET0(ret0, unary);
+    """
+    keys = grow({"a.c": KEY + text}).resolve("a.c").keys
+    assert keys.keys() == {"cast", "key", "member", "null", "ret0", "type", "x_macro"}
+    assert all(key.type == UNARY and key.trouble is None and not key.block for key in keys.values())
+
+
+def test_transparent_unions_keep_their_size(grow: Grow) -> None:
+    text = """
+    typedef union { int *i; char *c; } any __attribute__((transparent_union));
+    int take(any);
+    DECLARE_STATIC_CALL(union_key, take);
+    """
+    keys = grow({"a.c": KEY + text}).resolve("a.c").keys
+    assert keys["union_key"].type == Function(INT, (Typedef("any", Record("union", None, 8)),), False)
+
+
+def test_foreign_conventions(grow: Grow) -> None:
+    text = """
+    int __attribute__((ms_abi)) foreign(int);
+    int __attribute__((sysv_abi)) native(int);
+    DECLARE_STATIC_CALL(a, foreign);
+    DECLARE_STATIC_CALL(b, native);
+    DECLARE_STATIC_CALL(c, foreign);
+    """
+    keys = grow({"a.c": KEY + text}).resolve("a.c").keys
+    found = {name: key.type.convention for name, key in keys.items() if key.type}
+    assert found == {"a": "ms", "b": "sysv", "c": "ms", "key": "sysv"}
+
+
+def test_a_key_declared_in_a_function(grow: Grow) -> None:
+    text = "int f(void) { DECLARE_STATIC_CALL(local, bark); return static_call(local)(1); }\n"
+    keys = grow({"a.c": KEY + text}).resolve("a.c").keys
+    assert {name: (key.type, key.block) for name, key in keys.items()} == {
+        "key": (UNARY, False),
+        "local": (UNARY, True),
+    }
+
+
+def test_a_key_declared_in_a_function_as_well(grow: Grow) -> None:
+    text = "int f(void) { DECLARE_STATIC_CALL(key, bark); return static_call(key)(1); }\n"
+    assert grow({"a.c": KEY + text}).resolve("a.c").keys["key"].block
+
+
+def test_not_a_function(grow: Grow) -> None:
+    key = grow({"a.c": KEY + "DECLARE_STATIC_CALL(pointer, &bark);\n"}).resolve("a.c").keys["pointer"]
+    assert key.type is None
+    assert key.trouble == "what it is declared with is not a function"
+
+
+def test_bodies_that_cannot_be_emptied(grow: Grow) -> None:
+    """The assembler misses a label of a body; at -O0 the whole text would fail, by what an optimiser removes."""
+    text = """
+    extern void nowhere(void) __attribute__((error("not removed")));
+    __attribute__((noinline)) int f(void) {
+        int zero = 0;
+        if (zero)
+            nowhere();
+        __asm__ volatile("label_of_a_body: nop\\nanother_label:");
+        return static_call(key)(1) + static_call(key, 2);
+    }
+    __asm__(".size f_size, another_label - label_of_a_body");
+    """
+    told = grow({"a.c": KEY + text}).resolve("a.c", flags=("-O2",))
+    assert told.keys["key"].type == UNARY
+
+
+def test_initial_targets(grow: Grow) -> None:
+    tree = grow(
+        {
+            "h.h": '#include "static_call.h"\nint bark(int) __asm__("__bark_v2");\nDECLARE_STATIC_CALL(key, bark);\n'
+            "DECLARE_STATIC_CALL(twice, bark);\nDECLARE_STATIC_CALL(null, bark);\n",
+            "a.c": '#include "h.h"\nDEFINE_STATIC_CALL(key, bark);\nDEFINE_STATIC_CALL(twice, bark);\n'
+            "DEFINE_STATIC_CALL_NULL(null, bark);\n",
+            "b.c": '#include "h.h"\nstatic int meow(int x) { return x; }\nDEFINE_STATIC_CALL(twice, meow);\n',
+        }
+    )
+    keys = tree.resolve("a.c", "b.c").keys
+    assert {name: key.symbol for name, key in keys.items()} == {"key": "__bark_v2", "twice": None, "null": None}
+
+
+def test_units_that_disagree(grow: Grow) -> None:
+    tree = grow(
+        {
+            "a.c": KEY,
+            "b.c": '#include "static_call.h"\nlong bark(long);\nDECLARE_STATIC_CALL(key, bark);\n',
+        }
+    )
+    key = tree.resolve("a.c", "b.c").keys["key"]
+    assert key.type is None
+    assert key.trouble == "'int (int)' in a.c, 'long (long)' in b.c"
+
+
+def test_units_that_know_more_or_less_of_one_type(grow: Grow) -> None:
+    declare = "void pat(struct pet *, size);\nDECLARE_STATIC_CALL(key, pat);\n"
+    tree = grow(
+        {
+            "a.c": '#include "static_call.h"\ntypedef long size;\nstruct pet;\n' + declare,
+            "b.c": '#include "static_call.h"\n#define size long\nstruct pet { int legs; };\n' + declare,
+        }
+    )
+    pet = Pointer(Record("struct", "pet", None))
+    for order in (("a.c", "b.c"), ("b.c", "a.c")):
+        key = tree.resolve(*order).keys["key"]
+        assert (key.type, key.trouble) == (Function(Void(), (pet, LONG), False), None)
+
+
+def test_unnamed_structs_of_two_units_are_two_types(grow: Grow) -> None:
+    declare = "void pat(NAME *);\nDECLARE_STATIC_CALL(key, pat);\n"
+    tree = grow(
+        {
+            "a.c": '#include "static_call.h"\n#define NAME one\ntypedef struct { int a; } NAME;\n' + declare,
+            "b.c": '#include "static_call.h"\n#define NAME two\ntypedef struct { float b; } NAME;\n' + declare,
+        }
+    )
+    assert tree.resolve("a.c", "b.c").keys["key"].type is None
+
+
+# ---- findings -------------------------------------------------------------------------------------
+
+
+def test_an_undeclared_key(grow: Grow) -> None:
+    tree = grow({"a.c": KEY + "int f(void) {\n\treturn static_call(kye)(1) + static_call(zzz)(1);\n}\n", "b.c": KEY})
+    first, second = tree.fails("a.c", "b.c")
+    assert (first.code, first.message) == ("IN002", "the key 'kye' is not declared in a.c")
+    assert first.notes == ("did you mean 'key'?",)
+    assert first.place is not None
+    assert (first.place.path, first.place.line, first.place.column) == ("a.c", 5, 9)
+    assert (second.code, second.notes) == ("IN002", ())
+
+
+def test_what_is_not_a_key(grow: Grow) -> None:
+    (finding,) = grow({"a.c": KEY + "int f(void) { return static_call(*key)(1); }\n"}).fails("a.c")
+    assert (finding.code, finding.message) == ("IN002", "'*key' is not the name of a key")
+
+
+def test_the_compiler_s_words_name_the_user_s_files(grow: Grow) -> None:
+    tree = grow({"sub/a.c": KEY + "int f(void) { return static_call(key)(1); }\nint x = undeclared;\n"})
+    (finding,) = tree.fails("sub/a.c")
+    assert finding.code == "IN001"
+    assert finding.place is not None
+    assert (finding.place.path, finding.place.line) == ("sub/a.c", 5)
+    assert f"{tree.root}/sub/a.c:5" in finding.detail
+    assert "undeclared" in finding.detail
+    assert "instrument-" not in finding.detail
+
+
+def test_a_missing_header(grow: Grow) -> None:
+    (finding,) = grow({"a.c": KEY + '#include "nowhere.h"\n'}).fails("a.c")
+    assert finding.code == "IN001"
+    assert finding.place is not None
+    assert finding.place.line == 4
+
+
+def test_a_declaration_and_a_definition_that_differ(grow: Grow) -> None:
+    text = KEY + "long meow(long);\nDEFINE_STATIC_CALL(key, meow);\n"
+    assert [f.code for f in grow({"a.c": text}).fails("a.c")] == ["IN001"]
+
+
+def test_an_included_source_need_not_compile_alone(grow: Grow) -> None:
+    part = "int part(void) { return static_call(key)(1) + wanted; }\nint missing = wanted;\n"
+    tree = grow({"part.c": part, "whole.c": KEY + 'enum { wanted = 1 };\n#include "part.c"\n'})
+    told = tree.resolve("whole.c", "part.c")
+    assert tree.use(told, "part.c", "static_call(key)") == Use(("key",))
+
+
+def test_a_header_outside_of_the_tree(grow: Grow, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "lib.h").write_text(KEY)
+    (tmp_path / "outside" / "umbrella.h").write_text('#include "static_call.h"\n')
+    outside = ("-I", "../outside")
+    tree = grow(
+        {"a.c": "#include <lib.h>\nint f(void) { return static_call(key)(1); }\n", "b.c": "#include <umbrella.h>\n"}
+    )
+    (finding,) = tree.fails("a.c", "b.c", flags=outside)
+    assert finding.code == "IN006"
+    assert "lib.h" in finding.message
+    assert finding.fix is not None
+    assert "outside" in finding.fix
+
+
+def test_a_line_directive_is_no_header(grow: Grow) -> None:
+    text = KEY + '#line 1 "/nowhere/parser.y"\nDECLARE_STATIC_CALL(other, bark);\n'
+    text += "int f(void) { return static_call(key)(1); }\n"
+    told = grow({"a.c": text}).resolve("a.c")
+    assert told.keys.keys() == {"key", "other"}
+    assert told.reached == {"a.c"}
+
+
+@pytest.mark.parametrize("flag", ["-m32", "-mx32"])
+def test_another_machine(grow: Grow, flag: str) -> None:
+    assert [f.code for f in grow({"a.c": KEY}).fails("a.c", flags=(flag,))] == ["IN005"]
+
+
+def test_no_compiler(grow: Grow) -> None:
+    tree = grow({"a.c": KEY})
+    with pytest.raises(InstrumentError) as error:
+        tree.resolve("a.c", cc=("no-such-compiler",))
+    assert error.value.status == 2
+    assert [f.code for f in error.value.findings] == ["IN010"]
+
+
+def test_all_findings_come_together(grow: Grow) -> None:
+    tree = grow(
+        {"a.c": KEY + "int x = y;\n", "b.c": KEY + "int f(void) { return static_call(no)(1); }\n", "c.c": KEY}
+    )
+    assert [f.code for f in tree.fails("a.c", "b.c", "c.c")] == ["IN001", "IN002"]
