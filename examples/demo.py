@@ -50,11 +50,11 @@ class Failed(Exception):
 
 
 def execute(
-    command: Sequence[str | Path], good: Iterable[int] = (0,), **env: str
+    command: Sequence[str | Path], good: Iterable[int] = (0,), cwd: Path = ROOT, **env: str
 ) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": path, **env})
+    done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env={**os.environ, "PATH": path, **env})
     if done.returncode not in good:
         raise Failed(f"{shlex.join(words)}\nexit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -82,7 +82,9 @@ def demo_dispatch() -> int:
     counted = []
     for mode in ("plain", *MODES):
         out = BUILD / f"dispatch-{mode}"
-        shutil.copytree(HERE / "dispatch", out, ignore=shutil.ignore_patterns(".*", "*.o"), dirs_exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        for file in ((HERE / "dispatch" / name) for name in ("Makefile", "checksum.c", "checksum.h", "main.c")):
+            shutil.copy2(file, out)
         goal = "plain" if mode == "plain" else "dispatch"
         run(["make", "-C", out, goal, f"STATIC_CALL_MODE={mode}", f"STATIC_CALL_H={ROOT / 'c_runtime/include'}"])
         counted.append(totals(out / goal, STRESS_SECONDS))
@@ -139,7 +141,10 @@ def edited(upstream: Path, variant: str) -> Path:
 def instrumented(sources: Path, mode: str) -> Build:
     out = XXHASH / mode
     python = sysconfig.get_paths()["include"]
-    run(["instrument", sources, "-o", out, "--mode", mode, "--", *CFLAGS, f"-I{python}"])
+    said = execute(["instrument", sources, "-o", out, "--mode", mode, "--", *CFLAGS, f"-I{python}"]).stderr
+    for line in said.splitlines():
+        if line.lstrip().startswith("keys:"):
+            print(f"  {mode}, {line.strip()}")
     cflags = shlex.split(run(["instrument", "--cflags"]))
     libs = shlex.split(run(["instrument", "--libs"]))
     return Build(mode, out, tuple(cflags), tuple(libs))
@@ -157,7 +162,7 @@ def own_tests(upstream: Path, build: Build) -> str:
     build.compile(root / "xxhash" / "_xxhash.so", ("_xxhash.c", "xxhash.c", "xxh_x86dispatch.c"), flags)
     names = sorted(path.stem for path in (root / "tests").glob("test*.py"))
     modules = [f"tests.{name}" for name in names if not LEFT_OUT_TESTS.fullmatch(name)]
-    report = execute([sys.executable, "-m", "unittest", "-q", *modules], PYTHONPATH=str(root)).stderr
+    report = execute([sys.executable, "-m", "unittest", "-q", *modules], cwd=root, PYTHONPATH=str(root)).stderr
     return " ".join(report.split("\n-----")[-1].strip("-").split())
 
 

@@ -47,7 +47,7 @@ _DECLARED = re.compile(rb"__scp_(?<![\w$]__scp_)(" + _NAME + rb")")
 _EXPANDED = re.compile(rb"__SC[KT]__")
 _API = re.compile(rb"\b(?:static_call(?:_\w+)?|(?:DECLARE|DEFINE)_STATIC_CALL\w*)\b")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
-_MARKER = re.compile(rb'\n# \d+ "((?:[^"\\\n]|\\.)*)"((?: \d)*)$', re.MULTILINE)
+_MARKER = re.compile(rb'\n# \d+ "([^"\\\n]*(?:\\.[^"\\\n]*)*)"((?: \d)*)$', re.MULTILINE)
 _ERROR = re.compile(r"^(?P<path>[^\n:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: ", re.MULTILINE)
 
 _CONVENTION_CHECK = "__scc"
@@ -201,8 +201,9 @@ def _rejection(unit: Unit, tree: Shadow, stderr: str) -> Finding:
 
 def _folded(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[_Mark]) -> _Folded:
     """`text` without what is in system headers: most of it, and to lex it would take most of the time."""
-    foreign = {m.path for m in marks if m.system and not tree.inside(_path(m.path), unit.cwd)}
-    parts, hidden = [text[: marks[0].start] if marks else text], []
+    foreign = {path for path in {m.path for m in marks if m.system} if not tree.inside(_path(path), unit.cwd)}
+    parts: list[bytes] = [text[: marks[0].start] if marks else text]
+    hidden: list[bytes] = []
     for mark, end in zip(marks, [*(m.start for m in marks[1:]), len(text)], strict=True):
         part = text[mark.start : end]
         # A macro of the tree's can be expanded in a system header, if hardly.
@@ -345,11 +346,16 @@ def _function(t: CType) -> Function | None:
 
 
 def _foreign_conventions(unit: Unit, text: bytes, keys: Sequence[str]) -> set[str]:
-    """Keys of ms_abi functions, which gcc's debug information does not show: sysv_abi is an error for them."""
+    """Keys of ms_abi functions, which gcc's debug information does not show: sysv_abi is wrong for them."""
     if b"ms_abi" not in text and "-mabi=ms" not in unit.command:
         return set()
     lines = [f'# 1 "{_CONVENTION_CHECK}"']
-    lines += [f"typedef __typeof__(*__scp_{k}) __scc_{k} __attribute__((__sysv_abi__));" for k in keys]
+    # The typedef is the error where ms_abi is written out, the assertion where it comes from -mabi=ms.
+    lines += [
+        f"typedef __typeof__(*__scp_{k}) __scc_{k} __attribute__((__sysv_abi__));"
+        f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{k}), __scc_{k}), "");'
+        for k in keys
+    ]
     try:
         _compile(unit, b"\n".join((text, *(line.encode() for line in lines), b"")), ("-fsyntax-only",))
     except Rejected as e:

@@ -116,6 +116,9 @@ _TOP = _lexer(_OWNERS, b"_at", b"(){}[];=")
 _GLUE = re.compile(rb"\\[ \t\f\v\0]*+\r?\n(?=[\w\\])")
 _WORD_BYTES = frozenset(bytes((c,)) for c in b"0123456789_" + string.ascii_letters.encode())
 
+# A file with this many groups that never close is not C; looking on to its end for each would take forever.
+_PATIENCE, _REACH = 50, 2000
+
 _OPENING = frozenset((b"if", b"ifdef", b"ifndef"))
 _TURNING = frozenset((b"else", b"elif", b"elifdef", b"elifndef"))
 
@@ -160,6 +163,7 @@ class Lexed:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self._unclosed = 0
         self.bom = len(_BOM) if data.startswith(_BOM) else 0
         self._splices = [m.span() for m in _SPLICE.finditer(data, self.bom)] if b"\\" in data else []
         self._join()
@@ -237,25 +241,28 @@ class Lexed:
                 elif directive == b"endif":
                     left = False
             elif m["mark"] and not left:
-                depth += {b"(": 1, b")": -1}.get(m["mark"], 0)
+                depth += (m["mark"] == b"(") - (m["mark"] == b")")
                 yield m["mark"], m.start("mark"), depth
 
     def opens(self, at: int, end: int) -> bool:
         """Whether a parenthesis is the next token."""
         return next(self._marks(_ANY, at, end), (b"", 0, 0))[0] == b"("
 
-    def parens(self, at: int, end: int) -> _Parens | None:
-        """The parenthesised text that is the next token, if it closes before `end`."""
-        if not self.opens(at, end):
+    def parens(self, at: int, limit: int) -> _Parens | None:
+        """The parenthesised text that is the next token, if it closes before `limit`."""
+        if not self.opens(at, limit):
             return None
+        if self._unclosed > _PATIENCE:
+            limit = min(limit, at + _REACH)
         start = comma = -1
-        for mark, position, depth in self._marks(_PARENS, at, end):
+        for mark, position, depth in self._marks(_PARENS, at, limit):
             if start < 0:
                 start = position
             elif mark == b"," and depth == 1 and comma < 0:
                 comma = position
             elif depth == 0:
                 return _Parens(start, comma, position)
+        self._unclosed += limit - at > _REACH
         return None
 
     def group(self, start: int, end: int, limit: int, in_body: bool = False) -> Group:

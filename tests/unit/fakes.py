@@ -40,6 +40,12 @@ _HEADER = re.compile(rb'#include ("static_call.h")')
 VARIADIC = Refusal("IN022", "the function is variadic")
 
 
+MAIN = '#include "static_call.h"\n#include "ops.h"\nint main(void) { return static_call(go)(ZERO); }\n'
+OPS = '#include "ops.h"\nint go(int x) { return x; }\n'
+HEADER = "#define ZERO 0\nint go(int);\n"
+PROJECT = {"main.c": MAIN, "ops.c": OPS, "ops.h": HEADER}
+
+
 def token(path: str, data: bytes, match: re.Match[bytes]) -> Token:
     line = data.count(b"\n", 0, match.start()) + 1
     column = match.start() - data.rfind(b"\n", 0, match.start())
@@ -154,6 +160,19 @@ def install(runtime_dir: Path, put: Any = setattr) -> None:
     put(paths, "INCLUDE_DIR", runtime_dir / "include")
     put(paths, "RUNTIME_SOURCE", runtime_dir / "static_call_runtime.c")
     put(paths, "MAKEFILE", runtime_dir / "instrument.mk")
+
+
+def lay(root: Path, files: Mapping[str, str]) -> Path:
+    """Files by name below `root`."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def command(runtime_dir: Path) -> list[str]:
+    """The words that start `instrument` with the fake steps in a process of its own."""
+    return [sys.executable, __file__, str(runtime_dir)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command and the Makefile hook from outside; the steps in the middle are those of fakes.py.
-
-The compiler, make and the file system are real.
-"""
+"""The command from outside; the steps in the middle are those of fakes.py, compiler and file system are real."""
 
 from __future__ import annotations
 
@@ -20,12 +17,7 @@ import pytest
 import instrument
 from instrument import cli, pipeline
 from tests.unit import fakes
-
-Files = dict[str, str]
-MAIN = '#include "static_call.h"\n#include "ops.h"\nint main(void) { return static_call(go)(ZERO); }\n'
-OPS = '#include "ops.h"\nint go(int x) { return x; }\n'
-HEADER = "#define ZERO 0\nint go(int);\n"
-PROJECT = {"main.c": MAIN, "ops.c": OPS, "ops.h": HEADER}
+from tests.unit.fakes import MAIN, OPS, PROJECT, lay
 
 
 @pytest.fixture
@@ -43,13 +35,6 @@ def project(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> P
     lay(tmp_path / "p r", PROJECT)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "p r"
-
-
-def lay(root: Path, files: Files) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 def times(root: Path) -> dict[str, int]:
@@ -287,13 +272,9 @@ def test_an_interrupt_is_130(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert run(project, "-o", "out") == 130
 
 
-def command(runtime_dir: Path) -> list[str]:
-    return [sys.executable, fakes.__file__, str(runtime_dir)]
-
-
 def test_a_reader_that_leaves_is_no_error(project: Path, runtime: Path) -> None:
     lay(project, {f"many{n}.c": MAIN for n in range(300)})
-    child = subprocess.Popen([*command(runtime), project, "--diff", "-q"], stdout=-1, stderr=-1)
+    child = subprocess.Popen([*fakes.command(runtime), project, "--diff", "-q"], stdout=-1, stderr=-1)
     assert child.stdout is not None
     child.stdout.close()
     assert child.stderr is not None
@@ -304,7 +285,7 @@ def test_a_reader_that_leaves_is_no_error(project: Path, runtime: Path) -> None:
 
 def test_a_full_stdout_is_an_error(project: Path, runtime: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*command(runtime), project, "--json"], stdout=full, stderr=-1, check=False)
+        done = subprocess.run([*fakes.command(runtime), project, "--json"], stdout=full, stderr=-1, check=False)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
 
@@ -315,7 +296,7 @@ def test_a_run_that_is_stopped_leaves_whole_files(project: Path, runtime: Path, 
     before = contents(project)
     whole = {MAIN.replace("static_call(go)", "fake_go").replace("static_call.h", "static_call/static_call.h")}
     for delay in (0.2, 0.25, 0.3, 0.35, 0.4):
-        child = subprocess.Popen([*command(runtime), project, "-o", "out"], stderr=subprocess.DEVNULL)
+        child = subprocess.Popen([*fakes.command(runtime), project, "-o", "out"], stderr=subprocess.DEVNULL)
         time.sleep(delay)
         child.send_signal(number)
         assert child.wait() in (0, -number, 130)
@@ -381,122 +362,3 @@ def test_each_file_is_read_once(project: Path, monkeypatch: pytest.MonkeyPatch) 
     inputs_read = [name for name in read if name.startswith(f"{project}{os.sep}") and "manifest" not in name]
     assert sorted(inputs_read) == sorted(set(inputs_read))
     assert len(inputs_read) == len(PROJECT)
-
-
-# ---- the Makefile hook ----------------------------------------------------------------------------
-
-MAKEFILE = """\
-CFLAGS = -O1 -I inc
-STATIC_CALL_SRCS := main.c ops.c sub/far.c
-include $(shell instrument --makefile)
-prog: main.o ops.o sub/far.o
-	$(CC) -o $@ $^ $(STATIC_CALL_LIBS)
-clean: static_call_clean
-	rm -f prog
-"""
-
-
-@pytest.fixture
-def built(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project in the working directory, built once."""
-    tool = tmp_path / "bin/instrument"
-    words = " ".join(f"'{word}'" for word in command(runtime))
-    lay(tmp_path, {"bin/instrument": f'#!/bin/sh\nexec {words} "$@"\n'})
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
-    main = MAIN.replace("go)(", "go)(FAR + ").replace('"ops.h"\n', '"ops.h"\n#include <far.h>\n')
-    files = {
-        **PROJECT,
-        "main.c": main,
-        "sub/far.c": "#include <far.h>\nint far = FAR;\n",
-        "inc/far.h": "#define FAR 0\n",
-    }
-    root = lay(tmp_path / "project", {**files, "Makefile": MAKEFILE})
-    monkeypatch.chdir(root)
-    assert make("-j2") == {"instrument", "main.o", "ops.o", "sub/far.o", "static_call_runtime.o", "prog"}
-    assert subprocess.run(["./prog"], check=False).returncode == 0
-    return root
-
-
-def make(*words: str) -> set[str]:
-    """What `make` made."""
-    time.sleep(0.02)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(["make", *words], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    commands = done.stdout.replace("\\\n", " ").splitlines()
-    made = {
-        line.partition(" -o ")[2].split()[0] for line in commands if " -o " in line and " instrument " not in line
-    }
-    return made | {"instrument" for line in commands if " instrument " in line}
-
-
-def touch(name: str) -> None:
-    time.sleep(0.02)
-    Path(name).touch()
-
-
-def test_make_has_nothing_to_do_twice(built: Path) -> None:
-    assert make() == set()
-    assert make("-q") == set()
-
-
-def test_a_header_rebuilds_what_includes_it(built: Path) -> None:
-    touch("ops.h")
-    assert make("-j2") == {"instrument", "main.o", "ops.o", "prog"}
-    assert make("-q") == set()
-    touch("inc/far.h")
-    assert make("-j2") == {"instrument", "main.o", "sub/far.o", "prog"}
-    assert make("-q") == set()
-
-
-def test_a_source_rebuilds_itself(built: Path) -> None:
-    touch("sub/far.c")
-    assert make("-j2") == {"instrument", "sub/far.o", "prog"}
-    assert make("-q") == set()
-
-
-def test_a_change_in_a_mirrored_header_reaches_the_program(built: Path) -> None:
-    Path("inc/far.h").write_text("#define FAR 5\n")
-    make()
-    assert subprocess.run(["./prog"], check=False).returncode == 5
-
-
-def test_another_mode_rebuilds(built: Path) -> None:
-    assert make("STATIC_CALL_MODE=trampoline") == {"instrument", "main.o", "prog"}
-    assert make("-q", "STATIC_CALL_MODE=trampoline") == set()
-    assert make() == {"instrument", "main.o", "prog"}
-
-
-def test_a_deleted_header_stops_no_build(built: Path) -> None:
-    for name in ("main.c", "ops.c"):
-        text = Path(name).read_text().replace('#include "ops.h"', "int go(int);\n#define ZERO 0")
-        Path(name).write_text(text)
-    Path("ops.h").unlink()
-    assert "main.o" in make("-j2")
-    assert make("-q") == set()
-
-
-def test_the_default_goal_is_the_users(built: Path) -> None:
-    done = subprocess.run(["make", "-pq"], capture_output=True, text=True, check=False)
-    assert ".DEFAULT_GOAL := prog" in done.stdout
-
-
-def test_clean_leaves_the_sources(built: Path) -> None:
-    make("clean")
-    assert {str(path) for path in Path().rglob("*") if path.is_file()} == {
-        "Makefile", "main.c", "ops.c", "ops.h", "sub/far.c", "inc/far.h",
-    }  # fmt: skip
-
-
-def test_clean_in_a_clean_tree_runs_no_tool(built: Path) -> None:
-    make("clean")
-    assert make("clean") == set()
-
-
-def test_a_failing_tool_stops_the_build_again_and_again(built: Path) -> None:
-    Path("main.c").write_text(MAIN.replace("(go)", "(slow)"))
-    for _ in range(2):
-        done = subprocess.run(["make", "STATIC_CALL_FLAGS=--strict"], capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert "[IN022]" in done.stderr

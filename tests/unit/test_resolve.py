@@ -437,6 +437,26 @@ def test_no_compiler(grow: Grow) -> None:
     assert [f.code for f in error.value.findings] == ["IN010"]
 
 
+def test_a_compiler_that_gives_no_types(grow: Grow, tmp_path: Path) -> None:
+    wrapper = tmp_path / "cc"
+    drop = 'for a; do shift; case $a in -g*) ;; *) set -- "$@" "$a" ;; esac; done'
+    wrapper.write_text(f'#!/bin/sh\ncc=$1; shift\n{drop}\nexec "$cc" "$@"\n')
+    wrapper.chmod(0o755)
+    tree = grow({"a.c": KEY})
+    (finding,) = tree.fails("a.c", cc=(str(wrapper), tree.cc))
+    assert finding.code == "IN007"
+    assert finding.message == "the compiler does not tell the type of the key 'key' in a.c"
+    assert finding.place is not None
+    assert (finding.place.path, finding.place.line) == ("a.c", 3)
+
+
+def test_every_function_is_foreign_under_mabi_ms(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(KEY)
+    key = Tree(tmp_path, "gcc").resolve("a.c", flags=("-mabi=ms",)).keys["key"]
+    assert key.type is not None
+    assert key.type.convention == "ms"
+
+
 def test_all_findings_come_together(grow: Grow) -> None:
     tree = grow(
         {"a.c": KEY + "int x = y;\n", "b.c": KEY + "int f(void) { return static_call(no)(1); }\n", "c.c": KEY}

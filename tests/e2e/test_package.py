@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""The package as a user gets it: installed into a clean environment, used away from the checkout."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from tests.toolchain import ROOT, run
+
+HOOK = ROOT / "tests" / "golden" / "cases" / "hook" / "hook.c"
+
+
+def test_installed_from_a_wheel_it_works_outside_of_the_checkout(tmp_path: Path) -> None:
+    source = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "tests", "*.egg-info", ".mypy_cache")
+    )
+    run([sys.executable, "-m", "venv", tmp_path / "venv"])
+    python = tmp_path / "venv" / "bin" / "python"
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", source], timeout=600)
+    shutil.rmtree(source)
+
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(HOOK, project)
+    tool = tmp_path / "venv" / "bin" / "instrument"
+    run([tool, "hook.c", "-o", "out", "--mode", "inline-asm"], cwd=project)
+    for tree in ("out", "."):
+        flags = run([tool, "--cflags"]).split()
+        libs = run([tool, "--libs"]).split()
+        run(["gcc-12", *flags, Path(tree) / "hook.c", *libs, "-o", "prog"], cwd=project)
+        assert run([project / "prog"]) == "hello, world\ngoodbye, world\n"
+    assert Path(run([tool, "--makefile"]).strip()).is_file()
+    assert str(tmp_path / "venv") in run([tool, "--cflags"])

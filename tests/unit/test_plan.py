@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from instrument import plan
+from instrument.model import (
+    Array,
+    Base,
+    Encoding,
+    Fate,
+    Form,
+    Function,
+    Key,
+    Mode,
+    Resolution,
+    Use,
+    Void,
+)
+from instrument.scan import scan
+
+INT = Base("int", 4, Encoding.SIGNED)
+LONG_DOUBLE = Base("long double", 16, Encoding.FLOAT)
+BINARY = Function(INT, (INT, INT), variadic=False)
+
+
+def planned(text: str, *, mode: Mode = Mode.INLINE_ASM, live: bool = True, **keys: Key) -> list[plan.SitePlan]:
+    """Plan one file whose calls each reach the key that they spell."""
+    data = text.encode()
+    scanned = scan(data, "a.c")
+    uses = {("a.c", t.name.start): Use((t.key,) if live else ()) for t in scanned.tokens if t.is_call}
+    resolution = Resolution(keys or {"k": Key("k", BINARY)}, uses)
+    return list(plan.plan({"a.c": scanned}, {"a.c": data}, resolution, mode).sites["a.c"])
+
+
+def rewritten(text: str, **options: object) -> str:
+    (site,) = planned(text, **options)  # type: ignore[arg-type]
+    assert site.fate is Fate.REWRITTEN and site.span
+    return text[: site.span.start] + site.text + text[site.span.end :]
+
+
+def test_each_spelling_becomes_a_call_of_the_wrapper() -> None:
+    assert rewritten("int f(void) { return static_call(k)(1, 2); }") == "int f(void) { return __SCW__k(1, 2); }"
+    assert rewritten("int f(void) { return static_call(k, 1, 2); }") == "int f(void) { return __SCW__k( 1, 2); }"
+    assert rewritten("void f(void) { static_call_cond(k)(1, 2); }") == "void f(void) { (void)__SCW__k(1, 2); }"
+    assert rewritten("int f(void) { return static_call_mod ( k ) (1, 2); }") == "int f(void) { return __SCW__k (1, 2); }"
+
+
+def test_trampoline_mode_calls_the_trampoline_and_says_why() -> None:
+    text = "int f(void) { return static_call(k)(1, 2); }"
+    assert rewritten(text, mode=Mode.TRAMPOLINE) == "int f(void) { return __SCT__k(1, 2); }"
+    (site,) = planned(text, mode=Mode.TRAMPOLINE)
+    assert site.form is Form.TRAMPOLINE and site.refusal and site.refusal.code == "IN035"
+
+
+def test_a_refused_signature_takes_the_trampoline_with_its_reason() -> None:
+    refused = {
+        "IN021": Key("k", Function(LONG_DOUBLE, (), False)),
+        "IN022": Key("k", Function(INT, (INT,), variadic=True)),
+        "IN023": Key("k", Function(INT, (), False, prototyped=False)),
+        "IN024": Key("k", Function(INT, (), False, convention="ms")),
+        "IN020": Key("k", Function(Void(), (INT,) * 7, False)),
+        "IN025": Key("k", None, "'int (void)' in a.c, 'long (void)' in b.c"),
+        "IN027": Key("k", BINARY, block=True),
+        "IN021 vector": Key("k", Function(Void(), (Array(INT, 4, vector=True),), False)),
+    }
+    for code, key in refused.items():
+        (site,) = planned("void f(void) { static_call(k)(); }", k=key)
+        assert site.form is Form.TRAMPOLINE and site.text == "__SCT__k", code
+        assert site.refusal and site.refusal.code == code.split()[0]
+
+
+def test_what_is_not_certain_is_left_to_the_macro() -> None:
+    (site,) = planned("#define m(a) static_call(k)(a, a)\n")
+    assert site.fate is Fate.MACRO and site.form is Form.INLINE and site.refusal and site.refusal.code == "IN030"
+    (site,) = planned("int (*p)(int, int) = static_call(k);")
+    assert site.fate is Fate.MACRO and site.refusal and site.refusal.code == "IN028"
+
+
+def left(use: Use, **keys: Key) -> tuple[str, Form | None]:
+    data = b"int f(void) { return static_call(k)(1, 2); }"
+    scanned = scan(data, "a.c")
+    resolution = Resolution(keys, {("a.c", scanned.tokens[0].name.start): use})
+    (site,) = plan.plan({"a.c": scanned}, {"a.c": data}, resolution, Mode.INLINE_ASM).sites["a.c"]
+    assert site.fate is not Fate.REWRITTEN and site.refusal
+    return site.refusal.code, site.form
+
+
+def test_several_keys_strings_and_renamed_keys_are_left() -> None:
+    k, j = Key("k", BINARY), Key("j", Function(INT, (), variadic=True))
+    assert left(Use(("k",), stringized=True), k=k) == ("IN031", Form.INLINE)
+    # One of the two is refused: the site's form is the lowest, and the reason is that one's.
+    assert left(Use(("j", "k")), k=k, j=j) == ("IN022", Form.TRAMPOLINE)
+    assert left(Use(("other",)), other=Key("other", BINARY)) == ("IN034", Form.INLINE)
+    assert left(Use()) == ("IN033", None)
+
+
+def test_a_function_with_wider_registers_leaves_the_call_to_the_compiler() -> None:
+    text = '__attribute__((target("avx512f"))) int f(void) { return static_call(k)(1, 2); }'
+    (site,) = planned(text)
+    assert site.form is Form.TRAMPOLINE and site.text == "__SCT__k" and site.refusal and site.refusal.code == "IN029"
+    (site,) = planned(text.replace("avx512f", "avx2"))
+    assert site.form is Form.INLINE
