@@ -19,10 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-FILLER = "".join(
-    f"static int helper_{n}(const struct thing *t, int x)\n{{\n\t/* what it does */\n\treturn t->value * x + {n};\n}}\n\n"
-    for n in range(60)
+HELPER = (
+    "static int helper_{n}(const struct thing *t, int x)\n{{\n\t/* its work */\n\treturn t->value * x + {n};\n}}\n\n"
 )
+FILLER = "".join(HELPER.format(n=n) for n in range(60))
 USER = """#include <stdio.h>
 #include <static_call.h>
 static int first_{n}(int x) {{ return x; }}
@@ -68,7 +68,8 @@ def main() -> None:
             times["again"].append(timed(root, out))
     print(f"{options.files} files, {options.users} use static calls; {processor()}, {os.cpu_count()} processors")
     for name, values in times.items():
-        print(f"{name:6} median {statistics.median(values):.2f} s of {len(values)} runs, {min(values):.2f} to {max(values):.2f}")
+        spread = f"{min(values):.2f} to {max(values):.2f}"
+        print(f"{name:6} median {statistics.median(values):.2f} s of {len(values)} runs, {spread}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,18 +50,21 @@ class Failed(Exception):
 
 
 def execute(
-    command: Sequence[str | Path], good: Iterable[int] = (0,), cwd: Path = ROOT, **env: str
+    command: Sequence[str | Path],
+    good: Iterable[int] = (0,),
+    cwd: Path = ROOT,
+    settings: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env={**os.environ, "PATH": path, **env})
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **(settings or {})}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=env)
     if done.returncode not in good:
         raise Failed(f"{shlex.join(words)}\nexit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done
 
 
-def run(command: Sequence[str | Path], good: Iterable[int] = (0,), **env: str) -> str:
-    return execute(command, good, **env).stdout
+def run(command: Sequence[str | Path], good: Iterable[int] = (0,)) -> str:
+    return execute(command, good).stdout
 
 
 def totals(program: Path, *args: str | float) -> Totals:
@@ -104,7 +107,7 @@ def fetch() -> Path:
             shutil.rmtree(archives)
     if not any(archives.glob("*.tar.gz")):
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-        run([*pip, "-r", requirements, "-d", archives], PIP_RETRIES="1")
+        execute([*pip, "-r", requirements, "-d", archives], settings={"PIP_RETRIES": "1"})
     (archive,) = archives.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(archives, filter="data")
@@ -162,7 +165,9 @@ def own_tests(upstream: Path, build: Build) -> str:
     build.compile(root / "xxhash" / "_xxhash.so", ("_xxhash.c", "xxhash.c", "xxh_x86dispatch.c"), flags)
     names = sorted(path.stem for path in (root / "tests").glob("test*.py"))
     modules = [f"tests.{name}" for name in names if not LEFT_OUT_TESTS.fullmatch(name)]
-    report = execute([sys.executable, "-m", "unittest", "-q", *modules], cwd=root, PYTHONPATH=str(root)).stderr
+    # Some tests start another Python, which has to find the binding as well.
+    settings = {"PYTHONPATH": str(root)}
+    report = execute([sys.executable, "-m", "unittest", "-q", *modules], cwd=root, settings=settings).stderr
     return " ".join(report.split("\n-----")[-1].strip("-").split())
 
 

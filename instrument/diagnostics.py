@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "IN033": "no translation unit compiles this call",
     "IN034": "the key's name is itself a macro",
     "IN035": "the mode is trampoline",
+    "IN036": "a preprocessor directive stands inside of the call's text",
 }
 
 

@@ -259,6 +259,8 @@ class Key:
     `symbol`   the assembler name of the function that DEFINE_STATIC_CALL starts with, where every
                definition names one and the same function; else None.
     `block`    declared inside a function: a wrapper cannot be emitted there.
+    `inexact`  the compiler does not take `type`, written out, for the key's own: debug information hides some
+               of it (attributes of a parameter's pointed-to function, qualifiers of a typedef's array).
     """
 
     name: str
@@ -266,6 +268,7 @@ class Key:
     trouble: str | None = None
     symbol: str | None = None
     block: bool = False
+    inexact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +277,12 @@ class Use:
 
     `keys` are the keys it expanded to, sorted; empty where no unit has it live.
     `stringized` tells that its spelling ends up in a string literal, so the text must stay.
+    `wider` tells that it is compiled in some function with registers that a wrapper cannot name.
     """
 
     keys: tuple[str, ...] = ()
     stringized: bool = False
+    wider: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,17 +359,23 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SitePlan:
-    """`text` replaces `span` where fate is REWRITTEN. `form` is None for an inactive site, and is the
-    lowest form where one token reaches several keys."""
+    """`forms` has the form of each key in `use.keys`, in their order; it is empty for an inactive site.
+
+    `refusal` tells why a form is lower than the highest, `stay` why the text is left as it is written.
+    `text` replaces `span` where fate is REWRITTEN. `function` and `unevaluated` are for the reader of the
+    report: where the call stands, and that it is an operand which is never evaluated.
+    """
 
     token: Token
     use: Use
     fate: Fate
-    form: Form | None
-    refusal: Refusal | None
+    forms: tuple[Form, ...] = ()
+    refusal: Refusal | None = None
+    stay: Refusal | None = None
     span: Span | None = None
     text: str = ""
     function: str | None = None
+    unevaluated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instrument import classify, declare
 from instrument.model import (
@@ -33,8 +33,8 @@ from instrument.model import (
 WRAPPER = "__SCW__"
 TRAMPOLINE = "__SCT__"
 
-WIDER_REGISTERS = re.compile(r"avx512|avx10|apx|arch=")
-"""Targets that have registers which a wrapper compiled without them cannot name as changed by the call."""
+DIRECTIVE = re.compile(rb"\n(?:[ \t\f\v]|/\*.*?\*/)*(?:#|%:)", re.DOTALL)
+"""gcc takes directives inside of a macro's arguments; an edit over one would swallow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,21 @@ class Plan:
     sites: Mapping[str, tuple[SitePlan, ...]]
 
 
-def plan_key(key: Key, mode: Mode) -> KeyPlan:
-    """The highest form that is certainly right for the key."""
-    refusal: Refusal | None = None
+def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
+    """The highest form that is certainly right for the key.
+
+    `wider`: a call of it stands in a function with registers that the wrapper cannot name, and its text must
+    stay, so that the header's macro decides for all calls alike.
+    """
+    refusal: Refusal | None
     if mode is Mode.TRAMPOLINE:
         return KeyPlan(key, Form.TRAMPOLINE, None, Refusal("IN035", "the mode is trampoline"))
     if key.type is None:
         refusal = Refusal("IN025", key.trouble or "the type is not known")
     elif key.block:
         refusal = Refusal("IN027", f"'{key.name}' is declared inside a function")
+    elif wider:
+        refusal = Refusal("IN029", f"'{key.name}' is called by a macro in a function compiled for other registers")
     else:
         signature = classify.classify(key.type)
         unnameable = declare.unnameable(key.type)
@@ -61,12 +67,14 @@ def plan_key(key: Key, mode: Mode) -> KeyPlan:
             refusal = signature
         elif unnameable:
             refusal = Refusal("IN026", unnameable)
+        elif key.inexact:
+            refusal = Refusal("IN026", "the compiler has the type otherwise than C can spell it here")
         else:
             return KeyPlan(key, Form.INLINE, signature, None)
     return KeyPlan(key, Form.TRAMPOLINE, None, refusal)
 
 
-def left(token: Token, use: Use) -> Refusal | None:
+def left(token: Token, use: Use, data: bytes) -> Refusal | None:
     """Why a live call's text must stay, or None if it may be rewritten."""
     if token.macro is not None:
         return Refusal("IN030", f"written inside the macro '{token.macro}'")
@@ -76,41 +84,47 @@ def left(token: Token, use: Use) -> Refusal | None:
         return Refusal("IN032", "it reaches " + ", ".join(use.keys))
     if token.spelling is Spelling.VALUE:
         return Refusal("IN028", "the callee is used as a value")
+    span = callee_span(token)
+    if DIRECTIVE.search(data, span.start, span.end):
+        return Refusal("IN036", "a directive stands inside of it")
     if use.keys[0] != token.key:
         return Refusal("IN034", f"'{token.key}' is a macro for '{use.keys[0]}'")
     return None
 
 
-def replacement(token: Token, form: Form) -> tuple[Span, str]:
-    """The span and the text of a rewritten call: the callee, up to the parenthesis that opens the arguments."""
-    callee = (WRAPPER if form is Form.INLINE else TRAMPOLINE) + token.key
-    if token.api is Api.COND:
-        callee = "(void)" + callee
+def callee_span(token: Token) -> Span:
+    """A call's text up to the parenthesis that opens the arguments, or, in the 2018 spelling, up to the first."""
     assert token.parens is not None
     if token.spelling is Spelling.V2018:
         assert token.rest is not None
-        return Span(token.name.start, token.rest.start), callee + "("
-    return Span(token.name.start, token.parens.end), callee
+        return Span(token.name.start, token.rest.start)
+    return Span(token.name.start, token.parens.end)
 
 
-def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], function: str | None, target: str | None) -> SitePlan:
-    """What becomes of one call token."""
+def replacement(token: Token, form: Form) -> str:
+    """What stands in place of the callee's span."""
+    callee = (WRAPPER if form is Form.INLINE else TRAMPOLINE) + token.key
+    if token.api is Api.COND:
+        callee = "(void)" + callee
+    return callee + "(" if token.spelling is Spelling.V2018 else callee
+
+
+def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes) -> SitePlan:
+    """What becomes of one call token of the file `data`."""
     if not use.keys:
-        reason = Refusal("IN033", "no translation unit compiles this call")
-        return SitePlan(token, use, Fate.INACTIVE, None, reason, function=function)
+        stay = Refusal("IN033", "no translation unit compiles this call")
+        return SitePlan(token, use, Fate.INACTIVE, stay=stay)
     plans = [keys[name] for name in use.keys]
-    lowered = next((p for p in plans if p.form is Form.TRAMPOLINE), None)
-    form = Form.TRAMPOLINE if lowered else Form.INLINE
-    stay = left(token, use)
-    if stay:
-        refusal = lowered.refusal if lowered and lowered.refusal else stay
-        return SitePlan(token, use, Fate.MACRO, form, refusal, function=function)
-    refusal = lowered.refusal if lowered else None
-    if form is Form.INLINE and target and WIDER_REGISTERS.search(target):
-        form = Form.TRAMPOLINE
-        refusal = Refusal("IN029", f"'{function}' is compiled with {target}")
-    span, text = replacement(token, form)
-    return SitePlan(token, use, Fate.REWRITTEN, form, refusal, span, text, function)
+    forms = tuple(plan.form for plan in plans)
+    refusal = next((plan.refusal for plan in plans if plan.form is Form.TRAMPOLINE), None)
+    stay_text = left(token, use, data)
+    if stay_text:
+        return SitePlan(token, use, Fate.MACRO, forms, refusal, stay_text)
+    if use.wider and forms == (Form.INLINE,):
+        forms = (Form.TRAMPOLINE,)
+        refusal = Refusal("IN029", "the function around it is compiled for other registers than its file")
+    span, text = callee_span(token), replacement(token, forms[0])
+    return SitePlan(token, use, Fate.REWRITTEN, forms, refusal, span=span, text=text)
 
 
 def plan_file(
@@ -122,17 +136,28 @@ def plan_file(
     from instrument import structure  # tree-sitter: 25 ms, only for files that have calls
 
     around = structure.structures(data, [token.name.start for token in calls])
+    sites = (plan_site(token, resolution.uses.get((path, token.name.start), Use()), keys, data) for token in calls)
     return tuple(
-        plan_site(token, resolution.uses.get((path, token.name.start), Use()), keys, where.function, where.target)
-        for token, where in zip(calls, around, strict=True)
+        replace(site, function=where.function, unevaluated=where.unevaluated)
+        for site, where in zip(sites, around, strict=True)
     )
 
 
-def plan(
-    scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, mode: Mode
-) -> Plan:
+def hidden_wider(scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution) -> set[str]:
+    """Keys that a call whose text must stay reaches in a function with wider registers."""
+    reached: set[str] = set()
+    for path, file in scanned.items():
+        for token in file.tokens:
+            use = resolution.uses.get((path, token.name.start))
+            if use and use.wider and use.keys and left(token, use, contents[path]):
+                reached.update(use.keys)
+    return reached
+
+
+def plan(scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, mode: Mode) -> Plan:
     """The plan for all files. Every key that a live call reaches must be in `resolution`."""
-    keys = {name: plan_key(key, mode) for name, key in sorted(resolution.keys.items())}
+    wider = hidden_wider(scanned, contents, resolution)
+    keys = {name: plan_key(key, mode, name in wider) for name, key in sorted(resolution.keys.items())}
     sites = {
         path: plan_file(file.tokens, contents[path], path, resolution, keys) for path, file in sorted(scanned.items())
     }

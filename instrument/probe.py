@@ -15,11 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import CType, Function, Key, Place, Qualified, Span, Typedef, Unit
 from instrument.scan import Group, function_bodies, groups
 from instrument.shadow import SITE, Shadow
+
+if TYPE_CHECKING:
+    from instrument.dwarf import Probe
 
 # gcc 12 gives the parameter of connect() and its like, a transparent union, as a union without members.
 _PROBE = ("-DSTATIC_CALL_PROBE", "-D__transparent_union__=", "-Dtransparent_union=")
@@ -50,7 +54,12 @@ _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _MARKER = re.compile(rb'\n# \d+ "([^"\\\n]*(?:\\.[^"\\\n]*)*)"((?: \d)*)$', re.MULTILINE)
 _ERROR = re.compile(r"^(?P<path>[^\n:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: ", re.MULTILINE)
 
-_CONVENTION_CHECK = "__scc"
+# Targets with registers (xmm16-31, masks, r16-31) that a wrapper compiled without them cannot name as changed.
+_WIDER = re.compile(rb"target(?:_clones)?(?:__)?\s*\([^;{}]*?(?:avx512|avx10|apx|arch=)")
+_PRAGMA_WIDER = re.compile(rb"\n[ \t]*#[ \t]*pragma[ \t]+(?:GCC|clang)[ \t][^\n]*" + _WIDER.pattern)
+_HEAD = re.compile(rb"[;}]")
+
+_CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
 _FOLD = b"\n#instrument "
 
 
@@ -93,6 +102,7 @@ class Answer:
     uses: Mapping[int, frozenset[str]] = field(default_factory=dict)
     nameless: Mapping[int, str] = field(default_factory=dict)
     stringized: frozenset[int] = frozenset()
+    wider: frozenset[int] = frozenset()
     declared: frozenset[str] = frozenset()
     defined: frozenset[str] = frozenset()
     keys: Mapping[str, Key] = field(default_factory=dict)
@@ -113,10 +123,12 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
         own = _folded(unit, tree, text, marks)
         sites = groups(own.text, _SITE) if SITE.encode() in own.text else []
         answer = _read(unit, tree, text, marks, own, sites)
+        bodies = function_bodies(own.text) if answer.declared else []
+        answer = replace(answer, wider=frozenset(_wider(own.text, bodies, sites)))
         answer = replace(answer, findings=tuple(_foreign(unit, tree, include_dir, text, marks)))
         # An undeclared key is a finding of its own; the compiler would only say the same again.
         if answer.sound and answer.declared:
-            return _typed(answer, tree, own, sites, tree.scratch / f"{number}.o")
+            return _typed(answer, tree, own, bodies, sites, tree.scratch / f"{number}.o")
         return answer
     except Rejected as e:
         return Answer(unit, failure=_rejection(unit, tree, str(e)))
@@ -239,6 +251,21 @@ def _read(
     )
 
 
+def _wider(text: bytes, bodies: Sequence[Span], sites: Sequence[Group]) -> Iterator[int]:
+    """The sites in functions that are compiled for more registers than their file."""
+    pragma = _PRAGMA_WIDER.search(text)
+    starts = [body.start for body in bodies]
+    for group in sites:
+        i = bisect_right(starts, group.name.start) - 1
+        if pragma and pragma.start() < group.name.start:
+            yield _number(group)
+        elif i >= 0 and group.name.start < bodies[i].end:
+            before = text[bodies[i - 1].end if i else 0 : bodies[i].start]
+            head = max((m.end() for m in _HEAD.finditer(before)), default=0)
+            if _WIDER.search(before, head):
+                yield _number(group)
+
+
 def _number(group: Group) -> int:
     return int(group.text[len(SITE) :])
 
@@ -283,11 +310,12 @@ def _foreign(unit: Unit, tree: Shadow, include_dir: Path, text: bytes, marks: Se
 # ---- types ----------------------------------------------------------------------------------------
 
 
-def _typed(answer: Answer, tree: Shadow, own: _Folded, sites: Sequence[Group], scratch: Path) -> Answer:
+def _typed(
+    answer: Answer, tree: Shadow, own: _Folded, bodies: Sequence[Span], sites: Sequence[Group], scratch: Path
+) -> Answer:
     from instrument import dwarf
 
-    unit = answer.unit
-    text, bodies = own.text, function_bodies(own.text)
+    unit, text = answer.unit, own.text
     probing = [b for b in bodies if b"__scp_" in text[b.start : b.end]]
     in_block = {_decoded(m[1]) for b in probing for m in _DECLARED.finditer(text, b.start, b.end)}
     blank = [(b, b"{}") for b in bodies if b not in probing]
@@ -304,17 +332,17 @@ def _typed(answer: Answer, tree: Shadow, own: _Folded, sites: Sequence[Group], s
     if not dwarf.is_x86_64(data):
         return replace(answer, findings=(*answer.findings, _wrong_machine(unit, tree)))
     probes = dwarf.read(data, answer.declared)
-    foreign = _foreign_conventions(unit, compiled, sorted(answer.declared - in_block))
-    keys = {}
-    for name, found in probes.items():
-        fn = _function(found.type)
-        if fn is None:
-            keys[name] = Key(name, None, "what it is declared with is not a function", block=name in in_block)
-            continue
-        if name in foreign and fn.convention == "sysv":
-            fn = replace(fn, convention="ms")
-        keys[name] = Key(name, fn, symbol=found.symbol, block=name in in_block)
-    return replace(answer, keys=keys, defined=frozenset(name for name, found in probes.items() if found.defined))
+    keys = {name: _key(name, found, name in in_block) for name, found in probes.items()}
+    checked = _checked(unit, compiled, {name: key for name, key in keys.items() if not key.block})
+    defined = frozenset(name for name, found in probes.items() if found.defined)
+    return replace(answer, keys={**keys, **checked}, defined=defined)
+
+
+def _key(name: str, found: Probe, block: bool) -> Key:
+    fn = _function(found.type)
+    if fn is None:
+        return Key(name, None, "what it is declared with is not a function", block=block)
+    return Key(name, fn, symbol=found.symbol, block=block)
 
 
 def _callees(sites: Sequence[Group]) -> Iterator[tuple[Span, bytes]]:
@@ -345,23 +373,45 @@ def _function(t: CType) -> Function | None:
     return t if isinstance(t, Function) else None
 
 
-def _foreign_conventions(unit: Unit, text: bytes, keys: Sequence[str]) -> set[str]:
-    """Keys of ms_abi functions, which gcc's debug information does not show: sysv_abi is wrong for them."""
-    if b"ms_abi" not in text and "-mabi=ms" not in unit.command:
-        return set()
-    lines = [f'# 1 "{_CONVENTION_CHECK}"']
-    # The typedef is the error where ms_abi is written out, the assertion where it comes from -mabi=ms.
-    lines += [
-        f"typedef __typeof__(*__scp_{k}) __scc_{k} __attribute__((__sysv_abi__));"
-        f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{k}), __scc_{k}), "");'
-        for k in keys
-    ]
+def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key]) -> dict[str, Key]:
+    """The keys, held against the compiler once more: debug information does not tell all of a type.
+
+    gcc 12 leaves out ms_abi, here and in what a parameter points to, noreturn there, and the const of an
+    array's typedef. A wrapper of another type would not compile, or worse.
+    """
+    from instrument import declare
+
+    names = [name for name, key in keys.items() if key.type and not declare.unnameable(key.type)]
+    lines = [f'# 1 "{_EXACT_CHECK}"']
+    for name in names:
+        fn = keys[name].type
+        assert fn is not None
+        lines.append(
+            f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{name}), {declare.spell(fn)}), "");'
+        )
+    conventions = [name for name, key in keys.items() if key.type and key.type.convention == "sysv"]
+    if b"ms_abi" in text or "-mabi=ms" in unit.command:
+        lines.append(f'# 1 "{_CONVENTION_CHECK}"')
+        # The typedef is the error where ms_abi is written out, the assertion where it comes from -mabi=ms.
+        lines += [
+            f"typedef __typeof__(*__scp_{k}) __scc_{k} __attribute__((__sysv_abi__));"
+            f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{k}), __scc_{k}), "");'
+            for k in conventions
+        ]
+    checked = dict(keys)
     try:
-        _compile(unit, b"\n".join((text, *(line.encode() for line in lines), b"")), ("-fsyntax-only",))
+        _compile(unit, b"\n".join((text, *(os.fsencode(line) for line in lines), b"")), ("-fsyntax-only",))
     except Rejected as e:
-        errors = (m for m in _ERROR.finditer(str(e)) if m["path"] == _CONVENTION_CHECK)
-        return {keys[int(m["line"]) - 1] for m in errors}
-    return set()
+        for error in _ERROR.finditer(str(e)):
+            if error["path"] == _EXACT_CHECK:
+                name = names[int(error["line"]) - 1]
+                checked[name] = replace(checked[name], inexact=True)
+            elif error["path"] == _CONVENTION_CHECK:
+                name = conventions[int(error["line"]) - 1]
+                fn = checked[name].type
+                assert fn is not None
+                checked[name] = replace(checked[name], type=replace(fn, convention="ms"))
+    return checked
 
 
 def _wrong_machine(unit: Unit, tree: Shadow) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from instrument import __version__, declare, paths, wrapper
+from instrument import __version__, declare, templates, wrapper
 from instrument.model import Form, KeyPlan, Layout, Mode
 from instrument.plan import Plan
 
@@ -38,15 +38,6 @@ def view(plan: KeyPlan) -> KeyView:
 
 def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
     """The generated headers by name, to lie side by side in OUT/static_call."""
-    import jinja2  # 60 ms: only where there is something to render
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     values = {
         "version": __version__,
         "mode": mode.value,
@@ -55,4 +46,4 @@ def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
         "keys": [view(key) for key in plan.keys],
     }
     names = ("static_call.h", "static_call_keys.h")
-    return {name: environment.get_template(f"{name}.j2").render(values).encode() for name in names}
+    return {name: templates.render(f"{name}.j2", **values) for name in names}

@@ -20,7 +20,6 @@ SCHEMA_VERSION = 1
 _HEADER = "the header's own macro"
 _DIRECTIVE = "named in a directive"
 _UNACCOUNTED = "unaccounted"
-_ASKED_FOR = "IN035"
 _KINDS = {
     Api.DECLARE: "declaration",
     Api.UPDATE: "update",
@@ -46,12 +45,18 @@ class Entry:
         return _KINDS[self.token.api]
 
     @property
-    def form(self) -> Form | None:
-        return self.site.form if self.site else None
+    def form(self) -> str:
+        """The form of all the keys that the call reaches, "" for none."""
+        forms = sorted(set(self.site.forms)) if self.site else []
+        return " or ".join(forms)
 
     @property
     def refusal(self) -> Refusal | None:
         return self.site.refusal if self.site else None
+
+    @property
+    def stay(self) -> Refusal | None:
+        return self.site.stay if self.site else None
 
 
 def entries(scanned: Mapping[str, Scanned], sites: Mapping[str, Sequence[SitePlan]]) -> tuple[Entry, ...]:
@@ -78,28 +83,28 @@ def _entry(token: Token, site: SitePlan | None) -> Entry:
 
 
 def violations(found: Iterable[Entry], mode: Mode) -> tuple[Finding, ...]:
-    """What --strict does not forgive: a token without a fate, a form below `mode`, a text left as it was."""
+    """What --strict does not forgive: a token without a fate, a form below `mode`.
+
+    A text that is left as it is written is no violation: the header's macro gives it the same form.
+    """
     return tuple(finding for entry in found if (finding := _violation(entry, mode)) is not None)
 
 
 def _violation(entry: Entry, mode: Mode) -> Finding | None:
-    token, site, refusal = entry.token, entry.site, entry.refusal
+    token, site = entry.token, entry.site
     what = f"{token.api}({token.key})" if token.parens else str(token.api)
     if entry.fate == _UNACCOUNTED:
         return Finding("IN003", f"{what} is not accounted for", token.place)
-    if site is None or site.fate is Fate.INACTIVE:
-        return None
-    if lower(site, mode):
-        code, reason = (refusal.code, refusal.reason) if refusal else ("IN035", "no reason given")
-        return Finding(code, f"{what} is left on the {site.form} form: {reason}", token.place)
-    if site.fate is Fate.MACRO and token.macro is None and refusal is not None and refusal.code != _ASKED_FOR:
-        return Finding(refusal.code, f"{what} is left as it is written: {refusal.reason}", token.place)
+    if site and site.refusal and _lower(entry, mode):
+        return Finding(
+            site.refusal.code, f"{what} is left on the {entry.form} form: {site.refusal.reason}", token.place
+        )
     return None
 
 
-def lower(plan: SitePlan | KeyPlan, mode: Mode) -> bool:
-    """Whether the form is below what `mode` asks for."""
-    return mode is Mode.INLINE_ASM and plan.form is Form.TRAMPOLINE
+def _lower(entry: Entry, mode: Mode) -> bool:
+    """Whether the call is somewhere on a form below what `mode` asks for."""
+    return mode is Mode.INLINE_ASM and entry.site is not None and Form.TRAMPOLINE in entry.site.forms
 
 
 # ---- for people -----------------------------------------------------------------------------------
@@ -115,10 +120,12 @@ def census(found: Sequence[Entry], keys: Sequence[KeyPlan], mode: Mode, files: i
     calls = [entry for entry in found if entry.kind == "call"]
     if calls:
         lines.append("  calls: " + ", ".join(_fates(calls)))
-    left = Counter(_why(entry.refusal) for entry in calls if entry.refusal and _tells(entry, mode))
-    lines += [f"  left: {number} because {why}" for why, number in sorted(left.items())]
+    lower = Counter(_why(entry.refusal) for entry in calls if entry.refusal and _lower(entry, mode))
+    lines += [f"  on the trampoline: {number}, {why}" for why, number in sorted(lower.items())]
+    stay = Counter(_why(entry.stay) for entry in calls if entry.stay and entry.fate == Fate.MACRO.value)
+    lines += [f"  left as written: {number}, {why}" for why, number in sorted(stay.items())]
     if keys:
-        forms = Counter(_form(key, mode) for key in keys)
+        forms = Counter(str(key.form) for key in keys)
         lines.append("  keys: " + ", ".join(f"{number} {form}" for form, number in sorted(forms.items())))
     return lines
 
@@ -136,23 +143,11 @@ def _kinds(kinds: Counter[str]) -> str:
 def _fates(calls: Sequence[Entry]) -> Iterator[str]:
     fates = dict.fromkeys([*(fate.value for fate in Fate), _DIRECTIVE, _UNACCOUNTED])
     for fate in fates:
-        forms = Counter(str(entry.form) for entry in calls if entry.fate == fate and entry.form)
+        forms = Counter(entry.form for entry in calls if entry.fate == fate and entry.form)
         total = sum(entry.fate == fate for entry in calls)
         detail = ", ".join(f"{number} {form}" for form, number in sorted(forms.items()))
         if total:
             yield f"{total} {fate} ({detail})" if detail else f"{total} {fate}"
-
-
-def _tells(entry: Entry, mode: Mode) -> bool:
-    """Whether the site's reason says more than its fate does."""
-    site = entry.site
-    if site is None or site.refusal is None or site.refusal.code == _ASKED_FOR or site.fate is Fate.INACTIVE:
-        return False
-    return lower(site, mode) or site.fate is Fate.MACRO
-
-
-def _form(key: KeyPlan, mode: Mode) -> str:
-    return f"{key.form}: {_why(key.refusal)}" if key.refusal and lower(key, mode) else str(key.form)
 
 
 def _why(refusal: Refusal) -> str:
@@ -163,8 +158,9 @@ def _line(entry: Entry, prefix: str) -> str:
     token = entry.token
     what = f"{token.api}({token.key})" if token.parens else str(token.api)
     became = ", ".join(str(part) for part in (entry.fate, entry.form) if part)
-    why = f": {_why(entry.refusal)}" if entry.refusal else ""
-    return f"{prefix}{token.place.path}:{token.place.line}:{token.place.column}: note: {what}: {became}{why}"
+    why = "; ".join(_why(reason) for reason in (entry.refusal, entry.stay) if reason)
+    where = f"{prefix}{token.place.path}:{token.place.line}:{token.place.column}"
+    return f"{where}: note: {what}: {became}" + (f": {why}" if why else "")
 
 
 def _count(number: int, noun: str) -> str:
@@ -205,10 +201,12 @@ def _token(entry: Entry) -> dict[str, Any]:
         "spelling": token.spelling.value if token.is_call else None,
         "macro": token.macro,
         "fate": entry.fate,
-        "form": entry.form.value if entry.form else None,
-        "keys": list(site.use.keys) if site else [],
+        "keys": dict(zip(site.use.keys, site.forms, strict=True)) if site else {},
         "function": site.function if site else None,
+        "unevaluated": site.unevaluated if site else False,
         **_reason(entry.refusal),
+        "left_code": entry.stay.code if entry.stay else None,
+        "left_reason": entry.stay.reason if entry.stay else None,
     }
 
 

@@ -116,7 +116,8 @@ def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]
     for number, site in enumerate(tree.sites):
         keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
         stringized = any(number in a.stringized for a in answers)
-        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized)
+        wider = any(number in a.wider for a in answers)
+        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, wider)
     return uses
 
 
@@ -142,7 +143,12 @@ def _merged(told: Sequence[tuple[str, Key]], targets: Set[str | None]) -> Key:
         elif merged.type is not None:
             merged = replace(merged, type=None, trouble=key.trouble)
     symbol = next(iter(targets)) if len(targets) == 1 else None
-    return replace(merged, symbol=symbol, block=any(key.block for _, key in told))
+    return replace(
+        merged,
+        symbol=symbol,
+        block=any(key.block for _, key in told),
+        inexact=any(key.inexact for _, key in told),
+    )
 
 
 def _shown(fn: Function) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What surrounds a place in a C file: its function, that function's instruction set, an unevaluated operand.
+"""What surrounds a place in a C file: its function, an unevaluated operand.
 
 Knows tree-sitter's C grammar. Must not know what stands at the place or how far it reaches: tree-sitter
 misreads some correct C, so an answer from here may describe a site but never make or move one. Where it
@@ -8,20 +8,15 @@ says that it failed, the answer is that nothing is known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
 
-_TARGET = re.compile(rb'(?<!\w)(?:__)?(target(?:_clones)?)(?:__)?\s*(\((?:\s|\\\n|,|"[^"\n]*")+\))')
-_PRAGMA = re.compile(
-    rb"\s*(?:GCC\s+(?P<gcc>push_options|pop_options|reset_options|target)\b|clang\s+attribute\b[^(]*?\b(?P<clang>push|pop)\b)"
-)
 _TYPEOF = frozenset((b"typeof", b"__typeof__", b"__typeof", b"typeof_unqual"))
 _MACROS = frozenset(("preproc_def", "preproc_function_def", "preproc_call", "preproc_arg"))
 
@@ -30,17 +25,14 @@ _MACROS = frozenset(("preproc_def", "preproc_function_def", "preproc_call", "pre
 class Structure:
     """`function` is the innermost function definition around the place, None in a macro's body.
 
-    `target` is the attribute that sets the function's instruction set, as `target("avx2")`, from the
-    definition or else from a pragma in force there.
     `unevaluated` tells that the place is in the operand of sizeof, typeof or alignof.
     """
 
     function: str | None
-    target: str | None
     unevaluated: bool
 
 
-_UNKNOWN = Structure(None, None, False)
+_UNKNOWN = Structure(None, False)
 
 
 @cache
@@ -57,8 +49,7 @@ def structures(data: bytes, offsets: Sequence[int]) -> list[Structure]:
     from tree_sitter import Parser
 
     root = Parser(_language()).parse(data).root_node
-    pragmas = _pragmas(root) if b"target" in data else []
-    return [_structure(_path(root, offset), pragmas) for offset in offsets]
+    return [_structure(_path(root, offset)) for offset in offsets]
 
 
 def _path(root: Node, offset: int) -> list[Node]:
@@ -72,17 +63,14 @@ def _path(root: Node, offset: int) -> list[Node]:
     return path
 
 
-def _structure(path: list[Node], pragmas: list[tuple[int, str | None]]) -> Structure:
+def _structure(path: list[Node]) -> Structure:
     if any(node.is_error for node in path):
         return _UNKNOWN
     unevaluated = any(_hides(node, inner) for node, inner in pairwise(path))
     functions = [node for node in path if node.type == "function_definition"]
     if not functions or any(node.type in _MACROS for node in path):
-        return Structure(None, None, unevaluated)
-    function = functions[-1]
-    in_force = [target for _, target in takewhile(lambda pragma: pragma[0] < function.start_byte, pragmas)]
-    target = _attribute(function) or (in_force[-1] if in_force else None)
-    return Structure(_name(function), target, unevaluated)
+        return Structure(None, unevaluated)
+    return Structure(_name(functions[-1]), unevaluated)
 
 
 def _hides(node: Node, inner: Node) -> bool:
@@ -113,48 +101,4 @@ def _name(function: Node) -> str | None:
             ),
             None,
         )
-    return None if node is None else _text(node)
-
-
-def _attribute(function: Node) -> str | None:
-    body = function.child_by_field_name("body")
-    head = (function.text or b"")[: body.start_byte - function.start_byte] if body else b""
-    return _target(head)
-
-
-def _target(text: bytes) -> str | None:
-    m = _TARGET.search(text)
-    if m is None:
-        return None
-    return b" ".join((m[1] + m[2]).replace(b"\\\n", b" ").split()).decode("utf-8", "surrogateescape")
-
-
-def _pragmas(root: Node) -> list[tuple[int, str | None]]:
-    """Where a pragma changes the target in force, and to what. The arms of an #if are read as one text."""
-    from tree_sitter import Query, QueryCursor
-
-    calls = QueryCursor(Query(_language(), "(preproc_call) @pragma")).captures(root).get("pragma", [])
-    changes: list[tuple[int, str | None]] = []
-    outer: list[str | None] = []
-    target: str | None = None
-    for call in sorted(calls, key=lambda node: node.start_byte):
-        directive, argument = call.child_by_field_name("directive"), call.child_by_field_name("argument")
-        if directive is None or argument is None or not (directive.text or b"").endswith(b"pragma"):
-            continue
-        if not (m := _PRAGMA.match(argument.text or b"")):
-            continue
-        verb = m["gcc"] or m["clang"]
-        if verb.startswith(b"push"):
-            outer.append(target)
-        if verb.startswith(b"pop"):
-            target = outer.pop() if outer else None
-        elif verb == b"reset_options":
-            target = None
-        elif verb in (b"target", b"push"):
-            target = _target(argument.text or b"") or target
-        changes.append((call.start_byte, target))
-    return changes
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "surrogateescape")
+    return None if node is None else (node.text or b"").decode("utf-8", "surrogateescape")

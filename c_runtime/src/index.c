@@ -57,6 +57,10 @@ static struct site *index_sites(const struct static_call_key *key, size_t *count
 	struct site *sites = sc_index.sites.items;
 	size_t first = lower_bound(&sc_index.sites, sizeof(*sites), offsetof(struct site, key), key), end = first;
 
+	if (first == sc_index.sites.count) {
+		*count = 0;
+		return sites;
+	}
 	while (end < sc_index.sites.count && sites[end].key == key)
 		end++;
 	*count = end - first;
@@ -68,6 +72,10 @@ static struct tramp *index_tramps(const struct static_call_key *key, size_t *cou
 	struct tramp *tramps = sc_index.tramps.items;
 	size_t first = lower_bound(&sc_index.tramps, sizeof(*tramps), offsetof(struct tramp, key), key), end = first;
 
+	if (first == sc_index.tramps.count) {
+		*count = 0;
+		return tramps;
+	}
 	while (end < sc_index.tramps.count && tramps[end].key == key)
 		end++;
 	*count = end - first;
@@ -118,17 +126,18 @@ static int gather_tramps(const struct __static_call_object *object)
 /* A site's home is what the linker made of it; once we have patched it, only the index before knows. */
 static int bring_home(void)
 {
-	struct site *site = sc_index.sites.items, *end = site + sc_index.sites.count;
-	struct site *old = sc_index.old_sites.items, *old_end = old + sc_index.old_sites.count;
+	struct site *sites = sc_index.sites.items, *olds = sc_index.old_sites.items;
+	size_t j = 0;
 
-	for (; site < end; site++) {
+	for (size_t i = 0; i < sc_index.sites.count; i++) {
+		struct site *site = &sites[i];
 		struct insn insn;
 
-		while (old < old_end && compare_sites(old, site) < 0)
-			old++;
-		if (old < old_end && !compare_sites(old, site) && old->home) {
-			site->home = old->home;
-			site->rested = old->rested;
+		while (j < sc_index.old_sites.count && compare_sites(&olds[j], site) < 0)
+			j++;
+		if (j < sc_index.old_sites.count && !compare_sites(&olds[j], site) && olds[j].home) {
+			site->home = olds[j].home;
+			site->rested = olds[j].rested;
 			continue;
 		}
 		insn = insn_read_site(site->address, site->prefixes);

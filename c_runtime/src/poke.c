@@ -12,27 +12,26 @@
 
 #include <string.h>
 
-static void store_byte(const struct poke *poke, uint8_t byte)
+static void poke_displacement(const struct poke *poke, uint64_t word)
 {
-	__atomic_store_n((uint8_t *)poke->address, byte, __ATOMIC_RELAXED);
+	uint32_t displacement;
+
+	memcpy(&displacement, (const uint8_t *)&word + poke->length - sizeof(displacement), sizeof(displacement));
+	text_store_long(poke->address + poke->length - sizeof(displacement), displacement);
 }
 
 /* Everything but the first byte, which is int3 now. Whole where the word is aligned, for who rests behind it (I2). */
 static void store_rest(const struct poke *poke, uint64_t word)
 {
 	const uint8_t *bytes = (const uint8_t *)&word;
-	uint32_t displacement;
 
-	if (poke->how == HOW_RESUME) {
-		memcpy(&displacement, bytes + poke->length - sizeof(displacement), sizeof(displacement));
-		__atomic_store_n((uint32_t *)(poke->address + poke->length - sizeof(displacement)), displacement,
-				 __ATOMIC_RELAXED);
-	} else if (poke->length == WORD && poke->address % WORD == 0) {
-		__atomic_store_n((uint64_t *)poke->address, (word & ~0xffULL) | INT3, __ATOMIC_RELAXED);
-	} else {
+	if (poke->how == HOW_RESUME)
+		poke_displacement(poke, word);
+	else if (poke->length == WORD && poke->address % WORD == 0)
+		text_store_word(poke->address, (word & ~0xffULL) | INT3);
+	else
 		for (unsigned i = 1; i < poke->length; i++)
-			__atomic_store_n((uint8_t *)poke->address + i, bytes[i], __ATOMIC_RELAXED);
-	}
+			text_store_byte(poke->address + i, bytes[i]);
 }
 
 static bool by_int3(const struct poke *poke)
@@ -46,8 +45,7 @@ static size_t poke_stores(const struct poke *pokes, size_t count, bool back)
 
 	for (size_t i = 0; i < count; i++)
 		if (!by_int3(&pokes[i])) {
-			__atomic_store_n((uint64_t *)pokes[i].address, back ? pokes[i].from.word : pokes[i].to.word,
-					 __ATOMIC_RELAXED);
+			text_store_word(pokes[i].address, back ? pokes[i].from.word : pokes[i].to.word);
 			stored++;
 		}
 	return stored;
@@ -57,7 +55,7 @@ static void poke_first(const struct poke *pokes, size_t count, bool int3)
 {
 	for (size_t i = 0; i < count; i++)
 		if (by_int3(&pokes[i]))
-			store_byte(&pokes[i], int3 ? INT3 : PREFIX);
+			text_store_byte(pokes[i].address, int3 ? INT3 : PREFIX);
 }
 
 static void poke_rest(const struct poke *pokes, size_t count, bool back)

@@ -125,6 +125,9 @@ struct poke {
 /* Carry out pokes, sorted by address, in pages that are writable. 0 or -errno, and all is as before. */
 static int poke_all(struct poke *pokes, size_t count);
 
+/* Store the last four bytes of an instruction, a call's displacement. */
+static void poke_displacement(const struct poke *poke, uint64_t word);
+
 /* ---- trap.c ---- */
 
 /* Have SIGTRAP come to us first. 0 or -errno. */
@@ -139,6 +142,24 @@ static void trap_retire(void);
 /* Make the pages of all pokes (sorted by address) writable, one change a range. 0 or -errno, nothing changed. */
 static int text_open(const struct poke *pokes, size_t count);
 static void text_close(void);
+/*
+ * One store to text that is open. By asm: ThreadSanitizer would first write its shadow, which it has mapped
+ * read-only for text, and clang instruments atomics even where no_sanitize says not to.
+ */
+static inline void text_store_byte(uintptr_t address, uint8_t value)
+{
+	__asm__ volatile("movb %1, %0" : "=m"(*(uint8_t *)address) : "q"(value));
+}
+
+static inline void text_store_long(uintptr_t address, uint32_t value)
+{
+	__asm__ volatile("movl %1, %0" : "=m"(*(uint32_t *)address) : "r"(value));
+}
+
+static inline void text_store_word(uintptr_t address, uint64_t value)
+{
+	__asm__ volatile("movq %1, %0" : "=m"(*(uint64_t *)address) : "r"(value));
+}
 
 /* ---- sync.c ---- */
 

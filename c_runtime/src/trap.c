@@ -78,12 +78,7 @@ static const struct poke *find(uintptr_t address)
  */
 static void resume(const struct poke *poke, greg_t *registers)
 {
-	uint32_t displacement;
-
-	memcpy(&displacement, (const uint8_t *)&poke->to.word + poke->length - sizeof(displacement),
-	       sizeof(displacement));
-	__atomic_store_n((uint32_t *)(poke->address + poke->length - sizeof(displacement)), displacement,
-			 __ATOMIC_RELAXED);
+	poke_displacement(poke, poke->to.word);
 	registers[REG_RIP] = (greg_t)(poke->address + 1);
 }
 

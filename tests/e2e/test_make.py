@@ -38,13 +38,13 @@ def test_incremental_builds(project: Path, mode: str) -> None:
     first = make(project, setting)
     assert {"main.o", "checksum.o", "static_call_runtime.o"} <= compiled(first)
     run([project / "dispatch", "0.3"])
-    assert "up to date" in make(project, setting)
+    assert make(project, setting) == ""
 
     # Times of files have the grain of the kernel's clock tick.
     time.sleep(0.05)
     (project / "checksum.h").touch()
     assert compiled(make(project, setting)) == {"main.o", "checksum.o"}
-    assert "up to date" in make(project, setting)
+    assert make(project, setting) == ""
 
     time.sleep(0.05)
     (project / "main.c").touch()

@@ -15,7 +15,9 @@ PLAIN = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion"
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("compiler", ["gcc-12", "clang-14"])
 def test_header_alone(compiler: str, level: str, tmp_path: Path) -> None:
-    run([compiler, *PLAIN, level, INCLUDE, PROGRAMS / "plain.c", PROGRAMS / "plain_other.c", "-o", tmp_path / "plain"])
+    run(
+        [compiler, *PLAIN, level, INCLUDE, PROGRAMS / "plain.c", PROGRAMS / "plain_other.c", "-o", tmp_path / "plain"]
+    )
     assert run([tmp_path / "plain"]) == "plain: ok\n"
 
 

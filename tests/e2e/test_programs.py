@@ -40,7 +40,9 @@ def test_the_same_sources_without_the_tool(program: str, compiler: str, tmp_path
     run([build(compiler, sources, tmp_path / "prog", "-O2")])
 
 
-@pytest.mark.parametrize("flags", [("-fPIE", "-pie"), ("-fno-pic", "-no-pie"), ("-static",), ("-fno-plt",), ("-O3", "-g")])
+@pytest.mark.parametrize(
+    "flags", [("-fPIE", "-pie"), ("-fno-pic", "-no-pie"), ("-static",), ("-fno-plt",), ("-O3", "-g")]
+)
 @pytest.mark.parametrize(("mode", "layout"), FORMS)
 def test_object_models(mode: str, layout: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     sources = instrumented("basic", tmp_path / "out", mode, layout)

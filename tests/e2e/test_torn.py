@@ -29,7 +29,9 @@ TRANSITIONS = [
 def torn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     mode, layout = request.param
     folder = tmp_path_factory.mktemp("torn")
-    return build("gcc-12", instrumented("torn", folder / "out", mode, layout), folder / f"torn-{mode}-{layout}", "-O2")
+    return build(
+        "gcc-12", instrumented("torn", folder / "out", mode, layout), folder / f"torn-{mode}-{layout}", "-O2"
+    )
 
 
 def documented_by_processor() -> bool:

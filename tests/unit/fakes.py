@@ -103,7 +103,7 @@ def _site(call: Token, mode: Mode) -> SitePlan:
     form, _, refusal = _form(call.key, mode)
     assert call.parens is not None
     span = Span(call.name.start, call.parens.end)
-    return SitePlan(call, Use((call.key,)), Fate.REWRITTEN, form, refusal, span, f"fake_{call.key}")
+    return SitePlan(call, Use((call.key,)), Fate.REWRITTEN, (form,), refusal, span=span, text=f"fake_{call.key}")
 
 
 def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], header: str) -> bytes:

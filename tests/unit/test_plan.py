@@ -22,12 +22,12 @@ LONG_DOUBLE = Base("long double", 16, Encoding.FLOAT)
 BINARY = Function(INT, (INT, INT), variadic=False)
 
 
-def planned(text: str, *, mode: Mode = Mode.INLINE_ASM, live: bool = True, **keys: Key) -> list[plan.SitePlan]:
-    """Plan one file whose calls each reach the key that they spell."""
+def planned(text: str, *, mode: Mode = Mode.INLINE_ASM, uses: str = "", **keys: Key) -> list[plan.SitePlan]:
+    """Plan one file whose calls each reach the key that they spell, or the one that `uses` names."""
     data = text.encode()
     scanned = scan(data, "a.c")
-    uses = {("a.c", t.name.start): Use((t.key,) if live else ()) for t in scanned.tokens if t.is_call}
-    resolution = Resolution(keys or {"k": Key("k", BINARY)}, uses)
+    reached = {("a.c", t.name.start): Use((uses or t.key,)) for t in scanned.tokens if t.is_call}
+    resolution = Resolution(keys or {"k": Key("k", BINARY)}, reached)
     return list(plan.plan({"a.c": scanned}, {"a.c": data}, resolution, mode).sites["a.c"])
 
 
@@ -41,14 +41,16 @@ def test_each_spelling_becomes_a_call_of_the_wrapper() -> None:
     assert rewritten("int f(void) { return static_call(k)(1, 2); }") == "int f(void) { return __SCW__k(1, 2); }"
     assert rewritten("int f(void) { return static_call(k, 1, 2); }") == "int f(void) { return __SCW__k( 1, 2); }"
     assert rewritten("void f(void) { static_call_cond(k)(1, 2); }") == "void f(void) { (void)__SCW__k(1, 2); }"
-    assert rewritten("int f(void) { return static_call_mod ( k ) (1, 2); }") == "int f(void) { return __SCW__k (1, 2); }"
+    assert (
+        rewritten("int f(void) { return static_call_mod ( k ) (1, 2); }") == "int f(void) { return __SCW__k (1, 2); }"
+    )
 
 
 def test_trampoline_mode_calls_the_trampoline_and_says_why() -> None:
     text = "int f(void) { return static_call(k)(1, 2); }"
     assert rewritten(text, mode=Mode.TRAMPOLINE) == "int f(void) { return __SCT__k(1, 2); }"
     (site,) = planned(text, mode=Mode.TRAMPOLINE)
-    assert site.form is Form.TRAMPOLINE and site.refusal and site.refusal.code == "IN035"
+    assert site.forms == (Form.TRAMPOLINE,) and site.refusal and site.refusal.code == "IN035"
 
 
 def test_a_refused_signature_takes_the_trampoline_with_its_reason() -> None:
@@ -64,38 +66,58 @@ def test_a_refused_signature_takes_the_trampoline_with_its_reason() -> None:
     }
     for code, key in refused.items():
         (site,) = planned("void f(void) { static_call(k)(); }", k=key)
-        assert site.form is Form.TRAMPOLINE and site.text == "__SCT__k", code
+        assert site.forms == (Form.TRAMPOLINE,) and site.text == "__SCT__k", code
         assert site.refusal and site.refusal.code == code.split()[0]
 
 
 def test_what_is_not_certain_is_left_to_the_macro() -> None:
     (site,) = planned("#define m(a) static_call(k)(a, a)\n")
-    assert site.fate is Fate.MACRO and site.form is Form.INLINE and site.refusal and site.refusal.code == "IN030"
+    assert site.fate is Fate.MACRO and site.forms == (Form.INLINE,) and site.stay and site.stay.code == "IN030"
     (site,) = planned("int (*p)(int, int) = static_call(k);")
-    assert site.fate is Fate.MACRO and site.refusal and site.refusal.code == "IN028"
+    assert site.fate is Fate.MACRO and site.stay and site.stay.code == "IN028"
+    (site,) = planned("int f(void) { return static_call(k\n#line 3\n, 1, 2); }", uses="k")
+    assert site.fate is Fate.MACRO and site.stay and site.stay.code == "IN036"
 
 
-def left(use: Use, **keys: Key) -> tuple[str, Form | None]:
+def left(use: Use, **keys: Key) -> plan.SitePlan:
     data = b"int f(void) { return static_call(k)(1, 2); }"
     scanned = scan(data, "a.c")
     resolution = Resolution(keys, {("a.c", scanned.tokens[0].name.start): use})
     (site,) = plan.plan({"a.c": scanned}, {"a.c": data}, resolution, Mode.INLINE_ASM).sites["a.c"]
-    assert site.fate is not Fate.REWRITTEN and site.refusal
-    return site.refusal.code, site.form
+    assert site.fate is not Fate.REWRITTEN and site.stay and not site.span
+    return site
 
 
 def test_several_keys_strings_and_renamed_keys_are_left() -> None:
     k, j = Key("k", BINARY), Key("j", Function(INT, (), variadic=True))
-    assert left(Use(("k",), stringized=True), k=k) == ("IN031", Form.INLINE)
-    # One of the two is refused: the site's form is the lowest, and the reason is that one's.
-    assert left(Use(("j", "k")), k=k, j=j) == ("IN022", Form.TRAMPOLINE)
-    assert left(Use(("other",)), other=Key("other", BINARY)) == ("IN034", Form.INLINE)
-    assert left(Use()) == ("IN033", None)
+    site = left(Use(("k",), stringized=True), k=k)
+    assert site.stay and site.stay.code == "IN031" and site.forms == (Form.INLINE,) and not site.refusal
+    # One of the two is refused: each has its own form, and both reasons are told.
+    site = left(Use(("j", "k")), k=k, j=j)
+    assert site.stay and site.stay.code == "IN032" and site.forms == (Form.TRAMPOLINE, Form.INLINE)
+    assert site.refusal and site.refusal.code == "IN022"
+    site = left(Use(("other",)), other=Key("other", BINARY))
+    assert site.stay and site.stay.code == "IN034"
+    site = left(Use())
+    assert site.stay and site.stay.code == "IN033" and site.forms == () and site.fate is Fate.INACTIVE
 
 
 def test_a_function_with_wider_registers_leaves_the_call_to_the_compiler() -> None:
-    text = '__attribute__((target("avx512f"))) int f(void) { return static_call(k)(1, 2); }'
-    (site,) = planned(text)
-    assert site.form is Form.TRAMPOLINE and site.text == "__SCT__k" and site.refusal and site.refusal.code == "IN029"
-    (site,) = planned(text.replace("avx512f", "avx2"))
-    assert site.form is Form.INLINE
+    data = b"#define m static_call(k)(1, 2)\nint f(void) { return static_call(k)(1, 2) + m; }"
+    scanned = scan(data, "a.c")
+    hidden, visible = (t.name.start for t in scanned.tokens)
+
+    def forms(*wider: int) -> list[Form]:
+        uses = {("a.c", at): Use(("k",), wider=at in wider) for at in (hidden, visible)}
+        made = plan.plan({"a.c": scanned}, {"a.c": data}, Resolution({"k": Key("k", BINARY)}, uses), Mode.INLINE_ASM)
+        return [site.forms[0] for site in made.sites["a.c"]]
+
+    assert forms() == [Form.INLINE, Form.INLINE]
+    assert forms(visible) == [Form.INLINE, Form.TRAMPOLINE]
+    # The macro's text serves every function alike: the key as a whole is left to the compiler.
+    assert forms(hidden) == [Form.TRAMPOLINE, Form.TRAMPOLINE]
+
+
+def test_a_type_that_the_compiler_has_otherwise_is_refused() -> None:
+    (site,) = planned("void f(void) { static_call(k)(1, 2); }", k=Key("k", BINARY, inexact=True))
+    assert site.forms == (Form.TRAMPOLINE,) and site.refusal and site.refusal.code == "IN026"

@@ -36,9 +36,14 @@ def token(at: int, api: Api = Api.CALL, macro: str | None = None, bare: bool = F
 
 
 def site(
-    of: Token, fate: Fate = Fate.REWRITTEN, form: Form | None = Form.INLINE, why: Refusal | None = None
+    of: Token,
+    fate: Fate = Fate.REWRITTEN,
+    form: Form | None = Form.INLINE,
+    why: Refusal | None = None,
+    stay: Refusal | None = None,
 ) -> SitePlan:
-    return SitePlan(of, Use(("k",)), fate, form, why, function="main")
+    keys, forms = (("k",), (form,)) if form else ((), ())
+    return SitePlan(of, Use(keys), fate, forms, why, stay, function="main")
 
 
 def entries(*tokens: Token, sites: tuple[SitePlan, ...] = ()) -> tuple[report.Entry, ...]:
@@ -93,7 +98,7 @@ def test_strict_forgives_what_is_as_asked() -> None:
         token(60, Api.UPDATE),
         token(80, directive="undef", bare=True),
     ]
-    sites = (site(calls[0]), site(calls[1], Fate.INACTIVE, None), site(calls[2], Fate.MACRO, why=MACRO))
+    sites = (site(calls[0]), site(calls[1], Fate.INACTIVE, None), site(calls[2], Fate.MACRO, stay=MACRO))
     assert codes(entries(*calls, sites=sites)) == []
 
 
@@ -114,10 +119,24 @@ def test_strict_names_a_lower_form_even_in_a_macro() -> None:
     assert codes(found, Mode.TRAMPOLINE) == []
 
 
-def test_strict_names_a_text_that_had_to_stay() -> None:
+def test_strict_forgives_a_text_that_had_to_stay_on_its_form() -> None:
     call = token(0)
-    assert codes(entries(call, sites=(site(call, Fate.MACRO, Form.INLINE, STRING),))) == ["IN031"]
-    assert codes(entries(call, sites=(site(call, Fate.MACRO, Form.TRAMPOLINE, ASKED),)), Mode.TRAMPOLINE) == []
+    assert codes(entries(call, sites=(site(call, Fate.MACRO, stay=STRING),))) == []
+    assert (
+        codes(entries(call, sites=(site(call, Fate.MACRO, Form.TRAMPOLINE, ASKED, STRING),)), Mode.TRAMPOLINE) == []
+    )
+
+
+def test_a_call_of_several_keys_has_all_their_forms() -> None:
+    call = token(0, macro="M")
+    both = SitePlan(call, Use(("j", "k")), Fate.MACRO, (Form.TRAMPOLINE, Form.INLINE), VARIADIC, MACRO)
+    found = entries(call, sites=(both,))
+    assert codes(found) == ["IN022"]
+    assert report.census(found, (), Mode.INLINE_ASM, 1)[1:] == [
+        "  calls: 1 left to the header's macro (1 inline-asm or trampoline)",
+        "  on the trampoline: 1, the function is variadic [IN022]",
+        "  left as written: 1, the call is written inside a macro [IN030]",
+    ]
 
 
 # ---- for people -----------------------------------------------------------------------------------
@@ -129,8 +148,8 @@ def test_the_census_groups_by_code() -> None:
         site(calls[0]),
         site(calls[1], form=Form.TRAMPOLINE, why=VARIADIC),
         site(calls[2], form=Form.TRAMPOLINE, why=VARIADIC),
-        site(calls[3], Fate.INACTIVE, None, Refusal("IN033", "no unit")),
-        site(calls[4], Fate.MACRO, why=MACRO),
+        site(calls[3], Fate.INACTIVE, None, stay=Refusal("IN033", "no unit")),
+        site(calls[4], Fate.MACRO, stay=MACRO),
     )
     keys = [
         KeyPlan(Key("k", None), Form.INLINE, None, None),
@@ -139,9 +158,9 @@ def test_the_census_groups_by_code() -> None:
     assert report.census(entries(*calls, sites=sites), keys, Mode.INLINE_ASM, 9) == [
         "6 tokens in 1 file: 5 calls, 1 definition",
         "  calls: 3 rewritten (1 inline-asm, 2 trampoline), 1 left to the header's macro (1 inline-asm), 1 inactive",
-        "  left: 1 because the call is written inside a macro [IN030]",
-        "  left: 2 because the function is variadic [IN022]",
-        "  keys: 1 inline-asm, 1 trampoline: the function is variadic [IN022]",
+        "  on the trampoline: 2, the function is variadic [IN022]",
+        "  left as written: 1, the call is written inside a macro [IN030]",
+        "  keys: 1 inline-asm, 1 trampoline",
     ]
 
 
@@ -181,7 +200,7 @@ def test_json_is_whole_and_stable() -> None:
     assert value["rewritten"] == ["a", "b"]
     assert [key["name"] for key in value["keys"]] == ["a", "z"]
     assert value["keys"][0]["code"] == "IN022"
-    assert [(t["offset"], t["fate"], t["form"], t["keys"]) for t in value["tokens"]] == [
-        (0, "rewritten", "inline-asm", ["k"]),
-        (30, "the header's own macro", None, []),
+    assert [(t["offset"], t["fate"], t["keys"]) for t in value["tokens"]] == [
+        (0, "rewritten", {"k": "inline-asm"}),
+        (30, "the header's own macro", {}),
     ]

@@ -506,12 +506,12 @@ def test_the_type_of_a_definition_is_the_rest() -> None:
 # ---- splices anywhere, gcc, round trip ------------------------------------------------------------
 
 SHAPES = "\n".join(source for source, _ in KERNEL_SHAPES).encode()
+# Not inside of a splice: of two backslashes before a line's end only the last is one (C11 5.1.1.2).
+PLACES = [at for at in range(len(SHAPES) + 1) if SHAPES[at - 1 : at + 1] != b"\\\n"]
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, len(SHAPES)), st.sampled_from([b"\\\n", b"\\ \t\n", b"\\\r\n"])), max_size=60)
-)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from([b"\\\n", b"\\ \t\n", b"\\\r\n"])), max_size=60))
 def test_splices_change_nothing_but_the_offsets(splices: list[tuple[int, bytes]]) -> None:
     pieces, offsets, at, length = [], list(range(len(SHAPES) + 1)), 0, 0
     for position, splice in sorted(splices):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What tree-sitter is asked: the function around a place, its target attribute, unevaluated operands."""
+"""What tree-sitter is asked: the function around a place, unevaluated operands."""
 
 from __future__ import annotations
 
@@ -53,62 +53,6 @@ def test_places_answer_in_the_order_they_were_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "target"),
-    [
-        ('__attribute__((target("avx2"))) int f(void) { HERE; }', 'target("avx2")'),
-        ('static void __attribute__((cold, __target__ ("sse4.2,bmi"))) f(void) { HERE; }', 'target("sse4.2,bmi")'),
-        (
-            '__attribute__((target_clones("avx2",\n  "default"))) int f(void) { HERE; }',
-            'target_clones("avx2", "default")',
-        ),
-        ('[[gnu::target("avx2")]] int f(void) { HERE; }', 'target("avx2")'),
-        ("int f(void) { HERE; }", None),
-        ('__attribute__((section("target"))) int f(void) { HERE; }', None),
-        ('int f(void) { puts("target(\\"x\\")"); HERE; }', None),
-        ('__attribute__((target("avx2"))) int g(void) { } int f(void) { HERE; }', None),
-        ('#pragma GCC target("avx")\nint f(void) { HERE; }', 'target("avx")'),
-        ('#pragma GCC target ("avx", \\\n  "bmi")\nint f(void) { HERE; }', 'target("avx", "bmi")'),
-        ('#pragma GCC target("avx")\n__attribute__((target("sse2"))) int f(void) { HERE; }', 'target("sse2")'),
-        ('int f(void) { HERE; }\n#pragma GCC target("avx")\n', None),
-        ('#pragma GCC target("avx")\n#pragma GCC reset_options\nint f(void) { HERE; }', None),
-        ('#pragma omp target("avx")\nint f(void) { HERE; }', None),
-        ('// #pragma GCC target("avx")\nint f(void) { HERE; }', None),
-    ],
-)
-def test_the_instruction_set(source: str, target: str | None) -> None:
-    assert only(source).target == target
-
-
-def test_pragmas_nest() -> None:
-    source = """
-#pragma GCC push_options
-#ifdef __x86_64__
-#pragma GCC target("avx")
-#endif
-int a(void) { HERE; }
-#pragma GCC push_options
-#pragma GCC target("avx2")
-int b(void) { HERE; }
-#pragma GCC pop_options
-int c(void) { HERE; }
-#pragma GCC pop_options
-int d(void) { HERE; }
-#pragma clang attribute push(__attribute__((target("bmi"))), apply_to = function)
-int e(void) { HERE; }
-#pragma clang attribute pop
-int f(void) { HERE; }
-"""
-    assert [(s.function, s.target) for s in ask(source)] == [
-        ("a", 'target("avx")'),
-        ("b", 'target("avx2")'),
-        ("c", 'target("avx")'),
-        ("d", None),
-        ("e", 'target("bmi")'),
-        ("f", None),
-    ]
-
-
-@pytest.mark.parametrize(
     ("expression", "unevaluated"),
     [
         ("sizeof(HERE(k)(1))", True),
@@ -133,7 +77,7 @@ def test_unevaluated_operands(expression: str, unevaluated: bool) -> None:
 
 
 def test_where_tree_sitter_fails_nothing_is_said() -> None:
-    assert only('__attribute__((target("avx"))) int f(void) { ) = HERE } } ] sizeof(') == Structure(None, None, False)
+    assert only('__attribute__((target("avx"))) int f(void) { ) = HERE } } ] sizeof(') == Structure(None, False)
 
 
 def test_importing_the_module_does_not_import_tree_sitter() -> None:
