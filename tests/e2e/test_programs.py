@@ -49,6 +49,17 @@ def test_object_models(mode: str, layout: str, flags: tuple[str, ...], tmp_path:
     run([build("gcc-12", sources, tmp_path / "prog", "-O2", *flags)])
 
 
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+@pytest.mark.parametrize(("mode", "layout"), FORMS)
+def test_sanitizers_find_nothing(mode: str, layout: str, sanitizer: str, tmp_path: Path) -> None:
+    """The program and the runtime in it, which writes text and answers signals, under gcc's sanitizers."""
+    sources = instrumented("torn", tmp_path / "out", mode, layout)
+    flags = ("-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=undefined")
+    torn = build("gcc-12", sources, tmp_path / "torn", *flags)
+    for transition in (("a", "b"), ("a", "null"), ("far", "ret0")):
+        run([torn, *transition, "150"], STATIC_CALL_PROTOCOL="int3-push", TSAN_OPTIONS="exitcode=66")
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_sections_are_collected_with_their_functions(compiler: str, tmp_path: Path) -> None:
     """The site table is bound to the functions: a dropped function takes its sites along, a kept one keeps them.

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Trees as they are: several directories, odd bytes, sources that include sources, keys known only to headers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.toolchain import FORMS, INCLUDE, RUNTIME, build, instrument, run
+
+HEADER = """#ifndef OPS_H
+#define OPS_H
+#include <static_call.h>
+int first(int);
+#define OPS(X) X(read) X(write)
+#define DECLARE_OP(name) DECLARE_STATIC_CALL(ops_##name, first);
+OPS(DECLARE_OP)
+#define ops_call(name, ...) static_call(ops_##name)(__VA_ARGS__)
+static inline int both(int x) { return ops_call(read, x) + static_call(ops_write)(x); }
+#endif
+"""
+
+
+def grow(root: Path, files: dict[str, str | bytes]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+def census(source: Path, *arguments: str) -> list[dict[str, object]]:
+    done = instrument(source, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    tokens: list[dict[str, object]] = json.loads(done.stdout)["tokens"]
+    return tokens
+
+
+@pytest.mark.parametrize(("mode", "layout"), FORMS)
+def test_calls_that_only_a_header_spells(mode: str, layout: str, tmp_path: Path) -> None:
+    """No C file mentions a call; all of them come out of the header, in two units, and are patched."""
+    tree = grow(
+        tmp_path / "src",
+        {
+            "include/ops.h": HEADER,
+            "main.c": '#include "include/ops.h"\n#include "lib/lib.h"\n#include "keys.h"\n'
+            "int first(int x) { return x + 1; }\nint second(int x) { return x + 2; }\nKEYS\n"
+            "int main(void) { return both(1) != 4 || lib(1) != 4 || UPDATE || both(1) != 5 || lib(1) != 5; }\n",
+            "keys.h": "#define KEYS DEFINE_STATIC_CALL(ops_read, first); DEFINE_STATIC_CALL(ops_write, first);\n"
+            "#define UPDATE static_call_update(ops_read, second)\n",
+            "lib/lib.h": "int lib(int);\n",
+            "lib/lib.c": '#include "lib.h"\n#include "../include/ops.h"\nint lib(int x) { return both(x); }\n',
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out, "--mode", mode, "--layout", layout)
+    assert done.returncode == 0, done.stderr
+    prog = build("gcc-12", [out / "main.c", out / "lib" / "lib.c"], tmp_path / "prog", "-O2")
+    run([prog])
+    sites = run(["readelf", "-SW", prog]).count("__static_call_sites")
+    assert sites == (1 if mode == "inline-asm" else 0)
+
+
+@pytest.mark.parametrize("directive", ['#include "impl.c"', '#define IMPL "impl.c"\n#include IMPL'])
+def test_sources_that_include_sources(directive: str, tmp_path: Path) -> None:
+    """impl.c makes no sense alone and says nothing of static calls; the file that includes it needs it."""
+    tree = grow(
+        tmp_path / "src",
+        {
+            "main.c": "#include <static_call.h>\n#define NUMBER 40\n" + directive + "\n"
+            "DEFINE_STATIC_CALL(key, impl);\nint main(void) { return static_call(key)(2) != 42; }\n",
+            "impl.c": "static int impl(int x) { return NUMBER + x; }\n",
+            "unit.c": "#ifndef HELPER\n#error only to be included\n#endif\n"
+            "static int helper(void) { return static_call(own)(1); }\n",
+            "whole.c": "#include <static_call.h>\n"
+            "static int own(int x) { return x; }\nDEFINE_STATIC_CALL(own, own);\n"
+            '#define HELPER\n#include "unit.c"\nint whole(void) { return helper(); }\n',
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0, done.stderr
+    run([build("gcc-12", [out / "main.c", out / "whole.c"], tmp_path / "prog")])
+    assert "__SCW__own(1)" in (out / "unit.c").read_text()
+
+
+def test_every_byte_outside_of_an_edit_is_kept(tmp_path: Path) -> None:
+    before = (
+        b"\xef\xbb\xbf#include <static_call.h>\r\n/* caf\xe9, \x0c */\r\nint f(int x) { return x; }\r\n"
+        b"DEFINE_STATIC_CALL(k, f);\r\n#define M(x) \\\r\n\tstatic_call(k)(x)\r\n"
+        b'int main(void) <%\tconst char *s = "static_call(k)(\xff)";\r\n'
+        b"\treturn M(0) + static_\\\r\ncall(k)(\r\n\t0) + !s; %> // static_call(k)"
+    )
+    tree = grow(tmp_path / "src", {"a.c": before, "b.txt": b"\x00\xff\r\n", "sub/empty.c": b""})
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0, done.stderr
+    after = (out / "a.c").read_bytes()
+    assert after == before.replace(b"<static_call.h>", b'"static_call/static_call.h"').replace(
+        b"static_\\\r\ncall(k)(\r\n", b"__SCW__k\r\n(\r\n"
+    )
+    assert (out / "b.txt").read_bytes() == b"\x00\xff\r\n" and (out / "sub" / "empty.c").read_bytes() == b""
+    # gcc takes the splice for a line's end in one place, and the edit leaves one line's end in the same.
+    run([build("gcc-12", [out / "a.c"], tmp_path / "prog", "-Wno-overflow")])
+
+
+def test_the_census_tells_every_token(tmp_path: Path) -> None:
+    tree = grow(
+        tmp_path / "src", {"include/ops.h": HEADER, "a.c": "#ifdef static_call\n#endif\n#undef static_call\n"}
+    )
+    text = "".join((tree / name).read_text() for name in ("include/ops.h", "a.c"))
+    tokens = census(tree)
+    assert len(tokens) == text.count("static_call(") + text.count("_STATIC_CALL(") + 2
+    assert {(t["path"], t["line"], t["fate"]) for t in tokens if t["path"] == "a.c"} == {
+        ("a.c", 1, "named in a directive"),
+        ("a.c", 3, "named in a directive"),
+    }
+
+
+def test_a_compilation_database_tells_the_flags(tmp_path: Path) -> None:
+    tree = grow(
+        tmp_path / "src",
+        {
+            "a.c": "#include <static_call.h>\n#include <ops.h>\n"
+            "DEFINE_STATIC_CALL(k, f);\nint f(int x) { return x; }\n"
+            "#ifdef EXTRA\nint g(void) { return static_call(k)(1); }\n#endif\n",
+            "inc/ops.h": "int f(int);\n",
+        },
+    )
+    assert instrument(tree, "--json").returncode == 1
+    entry = {"directory": str(tree), "file": "a.c", "command": "ccache gcc -DEXTRA -Iinc -O2 -c a.c -o a.o -MMD"}
+    grow(tmp_path / "build", {"compile_commands.json": json.dumps([entry])})
+    fates = [t["fate"] for t in census(tree, "-p", str(tmp_path / "build")) if t["api"] == "static_call"]
+    assert fates == ["rewritten"]
+    fates = [t["fate"] for t in census(tree, "--", "-I", str(tree / "inc")) if t["api"] == "static_call"]
+    assert fates == ["inactive"]
+
+
+def test_the_name_of_a_function_that_is_redirected(tmp_path: Path) -> None:
+    """`sscanf` in C is `__isoc99_sscanf` to the assembler; the trampoline must jump to the function that C means."""
+    tree = grow(
+        tmp_path / "src",
+        {
+            "a.c": "#include <stdio.h>\n#include <static_call.h>\nDEFINE_STATIC_CALL(scan, sscanf);\n"
+            'int main(void) { int *p = 0; return static_call(scan)("x", "%ms", (char **)&p) != 1 || !p; }\n'
+        },
+    )
+    out = tmp_path / "out"
+    assert instrument(tree, "-o", out, "--", "-std=c11").returncode == 0
+    assert '__SC_JUMP("__isoc99_sscanf")' in (out / "static_call" / "static_call_keys.h").read_text()
+    run(["gcc-12", "-std=c11", INCLUDE, out / "a.c", *RUNTIME, "-o", tmp_path / "prog"])
+    run([tmp_path / "prog"])
