@@ -24,6 +24,7 @@ SOURCES = {
     "frames": ("frames.c",),
     "refused": ("refused.c",),
     "inside": ("inside.c",),
+    "init": ("init.c",),
     "trap": ("trap.c",),
     "torn": ("torn.c",),
 }

@@ -10,14 +10,21 @@
  *     static_call_cond(key)(args)              for void functions and keys that may be NULL
  *     static_call_update(key, func)            0, or a negative errno and nothing has changed
  *     static_call_query(key)                   the current target; NULL where it is NULL
+ *     static_call_init()                       direct all calls now; else each key's at its first update
  *
  * The names and meanings are those of the Linux kernel. `func` feeds typeof in DECLARE_, _NULL and _RET0: any
  * expression or type whose type is the function's. This header alone makes every call an atomic load and a call
  * through the pointer, with any C11 compiler that has typeof, on any architecture. `instrument` copies the
  * sources so that the same text becomes a direct call, which the runtime patches (x86-64 Linux).
  *
- * What an update promises: when it returns, no thread enters the old function through the key any more. Threads
- * that are inside the old function are not waited for.
+ * What an update promises: when it returns 0, no thread enters the old function through the key any more. Threads
+ * that are inside the old function are not waited for. To make a key return 0 again, update it to
+ * (void *)__static_call_return0. static_call() of a key that is NULL is a mistake: it crashes, or does nothing and
+ * returns garbage once instrumented; use static_call_cond().
+ *
+ * Errors (only of instrumented programs): -ENOMEM; -EDEADLK from a signal handler that interrupted an update;
+ * -EOPNOTSUPP if the protocol that was asked for cannot make this change; -EINVAL if unexpected bytes stand at a
+ * call; -ENOSYS or -EPERM without membarrier; what mprotect said where text cannot be made writable.
  */
 #ifndef STATIC_CALL_H
 #define STATIC_CALL_H

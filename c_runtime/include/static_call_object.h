@@ -21,6 +21,8 @@ extern void __static_call_rt_unregister(struct __static_call_object *object);
 
 /** Update one key. 0 or a negative errno. */
 extern int __static_call_rt_update(struct static_call_key *key, static_call_fn func);
+/** Direct every site to its key's target. 0 or a negative errno. */
+extern int __static_call_rt_init(void);
 /** One in the whole program. */
 extern long __static_call_return0(void) __SC_VISIBLE;
 /** Never called: its call in cold text is what tells the compiler that a wrapper's function is no leaf. */

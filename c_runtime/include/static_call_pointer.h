@@ -49,6 +49,13 @@ static __inline__ __attribute__((__unused__)) int __static_call_update(struct st
 	return 0;
 }
 
+extern int __static_call_rt_init(void) __attribute__((__weak__));
+
+static __inline__ __attribute__((__unused__)) int static_call_init(void)
+{
+	return __static_call_rt_init ? __static_call_rt_init() : 0;
+}
+
 #define STATIC_CALL_TRAMP_ADDR(name) ((void *)0)
 
 /* In this flavour the trampoline is only a name that carries the type; it is never defined. */

@@ -14,14 +14,17 @@ enum static_call_protocol {
 	STATIC_CALL_INT3_PUSH,
 	/** int3 on the first byte; a thread that traps finishes the rest itself and returns to it. */
 	STATIC_CALL_INT3_RESUME,
-	/** One aligned store a site. */
+	/**
+	 * One aligned store a site. Refuses with -EOPNOTSUPP what a store cannot do: compact sites, and, on processors
+	 * whose manual promises nothing for it, a trampoline's change between function, far function and NULL.
+	 */
 	STATIC_CALL_ATOMIC,
 };
 
 /**
  * Choose the protocol for the updates from now on. The environment variable STATIC_CALL_PROTOCOL (auto, int3-push,
  * int3-resume, atomic) sets the one to start with.
- * Returns 0; -EINVAL for a value that is none of the above.
+ * Returns 0; -EINVAL for a value that is none of the above; -EDEADLK from a handler that interrupted an update.
  */
 int static_call_set_protocol(enum static_call_protocol protocol);
 
@@ -32,7 +35,7 @@ const char *static_call_protocol_reason(void);
 struct static_call_statistics {
 	/** Sites and trampolines known after the last update. */
 	unsigned long sites, trampolines;
-	/** Updates that changed something, and those that failed. */
+	/** Updates that succeeded, and those that failed. */
 	unsigned long updates, failures;
 	/** Instructions changed by one store, and by int3. */
 	unsigned long atomic_pokes, int3_pokes;

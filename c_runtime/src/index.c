@@ -82,6 +82,12 @@ static struct tramp *index_tramps(const struct static_call_key *key, size_t *cou
 	return tramps + first;
 }
 
+static const struct tramp *index_all_tramps(size_t *count)
+{
+	*count = sc_index.tramps.count;
+	return sc_index.tramps.items;
+}
+
 static struct site site_of(const struct site_record *record)
 {
 	struct site site = { 0 };

@@ -98,6 +98,8 @@ struct tramp {
 static int index_refresh(void);
 static struct site *index_sites(const struct static_call_key *key, size_t *count);
 static struct tramp *index_tramps(const struct static_call_key *key, size_t *count);
+/* Every trampoline, those of one key side by side. */
+static const struct tramp *index_all_tramps(size_t *count);
 /* An object leaves: what is remembered of its sites is void, whatever comes to lie at their addresses. */
 static void index_forget(const struct __static_call_object *object);
 

@@ -22,14 +22,21 @@ static struct {
 	const struct poke *pokes;
 	size_t count;
 	unsigned references;
+	unsigned long published; /* how often; see handled() */
 } descriptor;
 
-static struct sigaction previous;
+/*
+ * Who had the signal before us, each time that we took it. Written before it is published and then left alone, so
+ * that a handler may read it at any time; sixteen takers later its place is used again.
+ */
+static struct sigaction owners[16];
+static const struct sigaction *previous;
 
 static void trap_publish(const struct poke *pokes, size_t count)
 {
 	descriptor.pokes = pokes;
 	descriptor.count = count;
+	__atomic_fetch_add(&descriptor.published, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&descriptor.references, 1, __ATOMIC_RELEASE);
 }
 
@@ -47,11 +54,12 @@ static void trap_retire(void)
 
 static bool enter(void)
 {
-	unsigned references = __atomic_load_n(&descriptor.references, __ATOMIC_RELAXED);
+	/* Acquire also where it is 0: the bytes read then are those that the last update left. */
+	unsigned references = __atomic_load_n(&descriptor.references, __ATOMIC_ACQUIRE);
 
 	while (references)
 		if (__atomic_compare_exchange_n(&descriptor.references, &references, references + 1, false,
-						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+						__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
 			return true;
 	return false;
 }
@@ -112,46 +120,65 @@ static void emulate(const struct poke *poke, greg_t *registers)
 	}
 }
 
-/* Whether the trap was one of our int3s; if so the registers say where to go on. */
+/* Go on by the published poke of this address, if there is one. */
+static bool follow(uintptr_t address, greg_t *registers)
+{
+	const struct poke *poke;
+
+	if (!enter())
+		return false;
+	poke = find(address);
+	if (poke && poke->how == HOW_RESUME)
+		resume(poke, registers);
+	else if (poke)
+		emulate(poke, registers);
+	leave();
+	return poke;
+}
+
+/*
+ * Whether the trap was one of our int3s; if so the registers say where to go on.
+ *
+ * The update that this thread trapped in may be over, and the next one of the same site begun, by the time that we
+ * look: no poke was found, and still an int3 stands there that is ours. Our int3s stand only while they are
+ * published, so an int3 is somebody else's only if nothing was published between the search and the look.
+ */
 static bool handled(greg_t *registers)
 {
 	uintptr_t address = (uintptr_t)registers[REG_RIP] - 1;
-	const struct poke *poke = NULL;
+	unsigned long published;
 
-	if (enter()) {
-		poke = find(address);
-		if (poke) {
-			if (poke->how == HOW_RESUME)
-				resume(poke, registers);
-			else
-				emulate(poke, registers);
+	do {
+		published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);
+		if (follow(address, registers)) {
 			__atomic_fetch_add(&statistics.traps, 1, __ATOMIC_RELAXED);
+			return true;
 		}
-		leave();
-	}
-	if (!poke && *(const volatile uint8_t *)address != INT3) {
-		/* The update ended between the trap and here: what stands there now is to be run. */
-		registers[REG_RIP] = (greg_t)address;
-		__atomic_fetch_add(&statistics.stale_traps, 1, __ATOMIC_RELAXED);
-		return true;
-	}
-	return poke;
+		if (*(const volatile uint8_t *)address != INT3) {
+			/* What stands there now is to be run. */
+			registers[REG_RIP] = (greg_t)address;
+			__atomic_fetch_add(&statistics.stale_traps, 1, __ATOMIC_RELAXED);
+			return true;
+		}
+	} while (published != __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE));
+	return false;
 }
 
 /* A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. */
 static void chain(int signal, siginfo_t *info, ucontext_t *context)
 {
+	const struct sigaction *owner = __atomic_load_n(&previous, __ATOMIC_ACQUIRE);
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 
-	if (previous.sa_flags & SA_SIGINFO) {
-		previous.sa_sigaction(signal, info, context);
-	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-		previous.sa_handler(signal);
+	if (owner->sa_flags & SA_SIGINFO) {
+		owner->sa_sigaction(signal, info, context);
+	} else if (owner->sa_handler != SIG_DFL && owner->sa_handler != SIG_IGN) {
+		owner->sa_handler(signal);
 	} else if (info->si_code > 0) {
 		/* Raised by the processor: run into it again, now without a handler. The kernel ignores SIG_IGN there. */
 		context->uc_mcontext.gregs[REG_RIP] -= 1;
 		sigaction(SIGTRAP, &standard, NULL);
-	} else if (previous.sa_handler == SIG_DFL) {
+	} else if (owner->sa_handler == SIG_DFL) {
 		sigaction(SIGTRAP, &standard, NULL);
 		raise(SIGTRAP);
 	}
@@ -170,6 +197,8 @@ static void on_trap(int signal, siginfo_t *info, void *opaque)
 
 static int trap_install(void)
 {
+	static unsigned taken;
+	struct sigaction *owner = &owners[taken % (sizeof(owners) / sizeof(*owners))];
 	struct sigaction ours = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, now;
 
 	sigfillset(&ours.sa_mask);
@@ -178,6 +207,8 @@ static int trap_install(void)
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
 		return 0;
 	/* Whoever took the signal after us is chained to, as whoever had it before. */
-	previous = now;
+	*owner = now;
+	taken++;
+	__atomic_store_n(&previous, owner, __ATOMIC_RELEASE);
 	return sigaction(SIGTRAP, &ours, NULL) ? -errno : 0;
 }

@@ -13,7 +13,7 @@ struct change {
 	static_call_fn func;
 };
 
-static struct array pokes, poke_scratch;
+static struct array pokes, poke_scratch, all_changes;
 
 static int compare_pokes(const void *a, const void *b)
 {
@@ -170,22 +170,51 @@ static int commit(const struct change *changes, size_t count)
 	return 0;
 }
 
+/* Every key to the target that it has. */
+static int commit_all(void)
+{
+	const struct tramp *tramps;
+	size_t count;
+	int error = index_refresh();
+
+	if (error)
+		return error;
+	tramps = index_all_tramps(&count);
+	error = array_reserve(&all_changes, count, sizeof(struct change));
+	if (error)
+		return error;
+	all_changes.count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (!i || tramps[i].key != tramps[i - 1].key)
+			((struct change *)all_changes.items)[all_changes.count++] =
+				(struct change){ tramps[i].key, __static_call_load(tramps[i].key) };
+	return commit(all_changes.items, all_changes.count);
+}
+
+static int finish(int error)
+{
+	if (error)
+		COUNT(failures, 1);
+	else
+		COUNT(updates, 1);
+	pthread_mutex_unlock(&update_lock);
+	return error;
+}
+
+/* An update to the target that the key has still directs sites that were never patched. */
 int __static_call_rt_update(struct static_call_key *key, static_call_fn func)
 {
 	struct change change = { key, func };
 	int error = -pthread_mutex_lock(&update_lock);
 
-	if (error)
-		return error;
-	if (__static_call_load(key) != func) {
-		error = commit(&change, 1);
-		if (error)
-			COUNT(failures, 1);
-		else
-			COUNT(updates, 1);
-	}
-	pthread_mutex_unlock(&update_lock);
-	return error;
+	return error ? error : finish(commit(&change, 1));
+}
+
+int __static_call_rt_init(void)
+{
+	int error = -pthread_mutex_lock(&update_lock);
+
+	return error ? error : finish(commit_all());
 }
 
 void static_call_statistics(struct static_call_statistics *out)

@@ -17,7 +17,9 @@ TOOL_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def make(project: Path, *arguments: str) -> str:
-    return run(["make", "-j2", *arguments], cwd=project, PATH=TOOL_PATH, MAKEFLAGS="")
+    return run(
+        ["make", "--no-print-directory", "-j2", *arguments], cwd=project, PATH=TOOL_PATH, MAKEFLAGS="", MAKELEVEL="0"
+    )
 
 
 def compiled(output: str) -> set[str]:

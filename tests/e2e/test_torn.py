@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.toolchain import FORMS, attempt, build, instrumented
+from tests.toolchain import FORMS, INCLUDE, ROOT, attempt, build, instrumented, run
 
 MILLISECONDS = str(int(float(os.environ.get("STRESS_SECONDS", "0.15")) * 1000))
 PROTOCOLS = ("auto", "int3-push", "int3-resume", "atomic")
@@ -66,3 +67,28 @@ def test_every_call_is_whole(torn: Path, protocol: str, transition: tuple[str, s
         assert counted["int3"] == "0"
     if protocol.startswith("int3"):
         assert counted["atomic"] == "0"
+
+
+def test_a_thread_that_is_late_in_its_trap(tmp_path: Path) -> None:
+    """A thread that traps may look only when the next update has put its int3 at the same place: still ours."""
+    (late,) = instrumented("torn", tmp_path / "out", "inline-asm", "aligned")
+    shutil.copytree(ROOT / "c_runtime", tmp_path / "late")
+    handler = tmp_path / "late" / "src" / "trap.c"
+    look = "\t\tif (*(const volatile uint8_t *)address != INT3) {\n"
+    text = handler.read_text()
+    assert text.count(look) == 1
+    nap = "\t\tclock_nanosleep(0, 0, &(struct timespec){ 0, 300000 }, NULL);\n"
+    handler.write_text("#define _GNU_SOURCE\n#include <time.h>\n" + text.replace(look, nap + look))
+    runtime = tmp_path / "late" / "static_call_runtime.c"
+    run(["gcc-12", "-O2", "-w", INCLUDE, late, runtime, "-pthread", "-o", tmp_path / "torn"])
+    said = run([tmp_path / "torn", "a", "null", "2000"], STATIC_CALL_PROTOCOL="int3-push")
+    assert re.search(r"wrong 0 .* stale [1-9]", said), said
+
+
+@pytest.mark.parametrize(("mode", "layout"), FORMS)
+def test_init_directs_every_call(mode: str, layout: str, tmp_path: Path) -> None:
+    sources = instrumented("init", tmp_path / "out", mode, layout)
+    prog = build("gcc-12", sources, tmp_path / "prog", "-O2", "-fno-builtin")
+    # The hook's site; then the other sites but that of libc's function, which is out of reach: its trampoline,
+    # which went by the PLT, now goes through the slot.
+    assert run([prog]) == ("init: 1 then 4\n" if mode == "inline-asm" else "init: 0 then 1\n")
