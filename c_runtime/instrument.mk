@@ -42,10 +42,13 @@ static_call_run = CC=$(call static_call_quote,$(CC)) $(STATIC_CALL_TOOL) $(STATI
 	-o $(STATIC_CALL_DIR) --mode $(STATIC_CALL_MODE) --layout $(STATIC_CALL_LAYOUT) $(STATIC_CALL_FLAGS) \
 	-- $(CPPFLAGS) $(CFLAGS)
 
-# A change of the command line is a reason to run as well. It is compared while the Makefile is read, so that
+# A change of the command line is a reason to run as well, and so is a copy that somebody deleted. It is compared while the Makefile is read, so that
 # `make -q` and a second `make` find nothing to do.
 static_call_settings := $(strip $(static_call_run))
-ifneq ($(static_call_settings),$(strip $(file <$(static_call_record))))
+static_call_copies := $(STATIC_CALL_SRCS) $(addprefix static_call/runtime/,static_call_runtime.c include/static_call.h)
+static_call_copies := $(addprefix $(STATIC_CALL_DIR)/,$(static_call_copies))
+ifneq ($(static_call_settings),$(strip $(file <$(static_call_record)))$(filter-out \
+		$(wildcard $(static_call_copies)),$(static_call_copies)))
 .PHONY: static_call_settings_changed
 $(STATIC_CALL_STAMP): static_call_settings_changed
 endif
@@ -62,17 +65,19 @@ $(STATIC_CALL_DIR)/%: $(STATIC_CALL_STAMP) ; +@:
 $(STATIC_CALL_DIR)/static_call/static_call.d $(static_call_deps): ;
 
 # Relative include directories are looked up among the copies first; what has no copy is found where it was.
-static_call_asked = $(subst -iquote ,-iquote,$(subst -I ,-I,$(CPPFLAGS) $(CFLAGS)))
+static_call_joined = $(subst -iquote ,-iquote,$(subst -I ,-I,$(CPPFLAGS) $(CFLAGS)))
+static_call_asked = $(subst -isystem ,-isystem,$(subst -idirafter ,-idirafter,$(static_call_joined)))
 static_call_inside = $(patsubst $(1)$(CURDIR)/%,$(1)%,$(filter $(1)%,$(static_call_asked)))
 static_call_mirror = $(patsubst $(1)%,$(1)$(STATIC_CALL_DIR)/%,$(filter-out $(1)/% $(1)..%,$(static_call_inside)))
-static_call_include = $(call static_call_mirror,-iquote) $(call static_call_mirror,-I) -iquote $(or $(dir $*),.)
+static_call_include = $(foreach option,-iquote -I -isystem -idirafter,$(call static_call_mirror,$(option))) \
+	-iquote $(or $(dir $*),.)
 
 $(static_call_objects): %.o: $(STATIC_CALL_DIR)/%.c | static_call_runtime.o
 	$(CC) $(static_call_include) $(CPPFLAGS) $(CFLAGS) $(STATIC_CALL_CFLAGS) \
 		-MMD -MP -MF $*.d -MT $@ -c -o $@ $<
 
 static_call_runtime.o: $(STATIC_CALL_DIR)/static_call/runtime/static_call_runtime.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -std=gnu11 -w $(STATIC_CALL_CFLAGS) \
+	$(CC) $(CFLAGS) -std=gnu11 -w $(STATIC_CALL_CFLAGS) \
 		-MMD -MP -MF static_call_runtime.d -MT $@ -c -o $@ $<
 
 .PHONY: static_call_clean

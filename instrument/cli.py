@@ -16,7 +16,7 @@ from instrument import __version__, paths
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from instrument import report
@@ -38,6 +38,11 @@ Exit status: 0 fine, 1 findings (--check, --diff, --strict), 2 usage, settings o
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    if sys.stdout is None:
+        # The next file that is opened would take its place.
+        return _fail("standard output is closed")
     try:
         status = _quick(words)
         if status is None:
@@ -47,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read us has enough; the interpreter's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        return 128 + (stop.args[0] if stop.args else 2)
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _fail(str(error))
     return status
 
@@ -85,7 +91,7 @@ def _explain(words: Sequence[str]) -> int:
     if unknown:
         return _fail(f"no such code: {unknown[0]}{_meant(unknown[0].upper(), CODES)}")
     for code in [word.upper() for word in words] or CODES:
-        kind = "an error of the input or the setting" if code < "IN020" else "a reason for a lower form"
+        kind = "an error" if code < "IN020" else "a reason for a lower form"
         print(f"{code}: {CODES[code]} ({kind})")
     return 0
 
@@ -134,9 +140,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _jobs(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    import argparse
+
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of compilers, which is at least 1")
+    return int(text)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt(number)
+
+
+def _stoppable(run: Callable[[], int]) -> int:
+    """SIGTERM and SIGHUP clean up as SIGINT does, except where they are ignored, as under nohup."""
+    import signal
+
+    caught = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, _stop)
+    try:
+        return run()
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _instrument(words: list[str]) -> int:
@@ -150,11 +176,11 @@ def _instrument(words: list[str]) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
     try:
-        return _run(arguments, words[cut + 1 :])
+        return _stoppable(lambda: _run(arguments, words[cut + 1 :]))
     except InstrumentError as error:
         _show_error(error, arguments)
         return error.status
-    except (BrokenPipeError, KeyboardInterrupt):
+    except (OSError, KeyboardInterrupt):
         raise
     except Exception as error:
         if arguments.verbose:
@@ -174,6 +200,8 @@ def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unkn
         asked.append("--include-dir")
     if asked:
         parser.error(f"{asked[0]} goes alone")
+    if arguments.json and arguments.diff:
+        parser.error("--json and --diff both write to standard output: ask for one of them")
     if not arguments.sources:
         parser.error("no input: name C files or directories")
     if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):
@@ -202,6 +230,7 @@ def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
         build_dir=Path(arguments.build_dir) if arguments.build_dir else None,
         flags=tuple(flags),
         jobs=arguments.jobs,
+        describe=arguments.json or arguments.verbose,
     )
 
 

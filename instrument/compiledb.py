@@ -9,23 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from instrument import ccflags
 from instrument.diagnostics import Finding, InstrumentError
 
 LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "sccache"})
-
-_DROPPED = frozenset({"-c", "-S", "-E", "-M", "-MM", "-MD", "-MMD", "-MP", "-MG", "-MV", "--"})
-_DROPPED_WITH_VALUE = frozenset({"-o", "-MF", "-MT", "-MQ", "-MJ"})
-_DROPPED_JOINED = ("-o", "-MF", "-MT", "-MQ", "-MJ", "-Wp,-MD", "-Wp,-MMD", "-save-temps")
-# Options whose value is a word of its own and could be taken for the input or for one of the above.
-_KEPT_WITH_VALUE = frozenset({
-    "-I", "-D", "-U", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-isysroot", "-x",
-    "-Xclang", "-Xpreprocessor", "-Xassembler", "-Xlinker", "-target", "-arch", "--param", "-mllvm",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +30,21 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """`known` is by resolved path; one file may be compiled in several ways."""
+    """`known` is by resolved path; one file may be compiled in several ways. `default` is for what it leaves out,
+    None if nobody compiles that."""
 
-    default: Command
+    default: Command | None
     known: Mapping[Path, tuple[Command, ...]] = field(default_factory=dict)
 
     def of(self, source: Path) -> tuple[Command, ...]:
-        return self.known.get(source.resolve(), (self.default,))
+        return self.known.get(source.resolve(), (self.default,) if self.default else ())
 
 
 def load(build_dir: Path | None, flags: Sequence[str]) -> Commands:
-    """The commands of `build_dir`'s database, if any; `flags` are added to each and to the default."""
-    default = Command((*_compiler(), *flags), Path.cwd())
+    """The commands of `build_dir`'s database, else the default one; `flags` are added to each."""
+    flags = ccflags.quiet(flags, Path.cwd())
     if build_dir is None:
-        return Commands(default)
+        return Commands(Command((*_compiler(), *flags), Path.cwd()))
     path = build_dir / "compile_commands.json" if build_dir.is_dir() else build_dir
     known: dict[Path, list[Command]] = {}
     for index, entry in enumerate(_entries(path)):
@@ -59,7 +52,7 @@ def load(build_dir: Path | None, flags: Sequence[str]) -> Commands:
         same = known.setdefault(source, [])
         if command not in same:
             same.append(command)
-    return Commands(default, {source: tuple(commands) for source, commands in known.items()})
+    return Commands(None, {source: tuple(commands) for source, commands in known.items()})
 
 
 def without_launcher(words: Sequence[str]) -> tuple[str, ...]:
@@ -74,24 +67,20 @@ def without_launcher(words: Sequence[str]) -> tuple[str, ...]:
 
 def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[str, ...]:
     """`words` without what names the input or an output, and without what stops the compiler early."""
-    return tuple(_kept(iter(words), source, directory))
-
-
-def _kept(words: Iterator[str], source: Path, directory: Path) -> Iterator[str]:
-    for word in words:
-        if word in _DROPPED_WITH_VALUE:
-            next(words, None)
-        elif word in _KEPT_WITH_VALUE:
-            yield word
-            yield from (value for value in [next(words, None)] if value is not None)
-        elif word in _DROPPED or word.startswith(_DROPPED_JOINED):
-            continue
-        elif word.startswith("-") or (directory / word).resolve() != source:
-            yield word
+    return tuple(
+        word
+        for option in ccflags.options(ccflags.quiet(words, directory))
+        if len(option) > 1 or option[0].startswith("-") or (directory / option[0]).resolve() != source
+        for word in option
+    )
 
 
 def _compiler() -> tuple[str, ...]:
-    return without_launcher(shlex.split(os.environ.get("CC", ""))) or ("cc",)
+    try:
+        return without_launcher(shlex.split(os.environ.get("CC", ""))) or ("cc",)
+    except ValueError as error:
+        what = f"CC={os.environ['CC']} is no command: {error}"
+        raise InstrumentError(Finding("IN010", what, fix="set CC to a C compiler"), status=2) from None
 
 
 def _entries(path: Path) -> list[Any]:
@@ -110,13 +99,20 @@ def _command(path: Path, index: int, entry: Any, flags: Sequence[str]) -> tuple[
     try:
         directory = (path.parent / entry["directory"]).resolve()
         source = (directory / entry["file"]).resolve()
-        words = entry["arguments"] if "arguments" in entry else shlex.split(entry["command"])
+        words = entry["arguments"] if "arguments" in entry else shlex.split(_text(entry["command"]))
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable(path, f"entry {index}: {type(error).__name__}: {error}") from None
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise _unusable(path, f"entry {index}: no command line")
     compiler, *rest = without_launcher(words)
     return source, Command((compiler, *compile_flags(rest, source, directory), *flags), directory)
+
+
+def _text(value: Any) -> str:
+    # shlex.split(None) reads standard input.
+    if not isinstance(value, str):
+        raise TypeError("'command' is not a string")
+    return value
 
 
 def _unusable(path: Path, why: str) -> InstrumentError:

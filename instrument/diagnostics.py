@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Diagnostic codes and how a finding is shown.
 
-`path:line:col: error: lower-case message [IN004]`, the source line, a caret, notes, a fix. Codes below
+`path:line:col: error: lower-case message [IN002]`, the source line, a caret, notes, a fix. Codes below
 IN020 are errors of the input or the setting; from IN020 on they are reasons for a lower form.
 """
 
@@ -15,12 +15,11 @@ CODES: dict[str, str] = {
     "IN001": "the compiler rejects the file",
     "IN002": "the key is not declared in this translation unit",
     "IN003": "the name is used in a way that is no static call",
-    "IN004": "the parentheses of a static call do not close",
     "IN005": "the target is not x86-64 with 64-bit pointers",
     "IN006": "a header outside of the tree uses static calls",
     "IN007": "the compiler was asked for a key's type and gave none",
     "IN008": "the output cannot be written",
-    "IN009": "the output lies inside the input, or the input inside the output",
+    "IN009": "the input and an output overlap",
     "IN010": "the compiler cannot be run",
     "IN011": "an input cannot be read",
     "IN012": "compile_commands.json cannot be used",
@@ -41,6 +40,7 @@ CODES: dict[str, str] = {
     "IN034": "the key's name is itself a macro",
     "IN035": "the mode is trampoline",
     "IN036": "a preprocessor directive stands inside of the call's text",
+    "IN037": "not every file that includes this one was asked",
 }
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct.core import ConstructError
 from elftools.elf.elffile import ELFFile
 
 from instrument.model import (
@@ -35,6 +37,9 @@ from instrument.model import (
 TYPE_PROBE = "__scp_"
 TARGET_PROBE = "__sci_"
 KEY_SYMBOL = "__SCK__"
+
+BROKEN = (ELFError, DWARFError, ConstructError, struct.error)
+"""What reading an object raises that was not written to its end."""
 
 
 @dataclass(frozen=True, slots=True)

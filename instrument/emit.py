@@ -90,22 +90,25 @@ def compare(out: Path, outputs: Mapping[str, Output]) -> Changes:
         earlier = _earlier(out)
         found = {path: _found(out / path) for path in sorted(set(earlier) - set(outputs) - _UNLISTED)}
         gone = found.keys()
+        remove = tuple(path for path in gone if found[path] == earlier[path])
+        _refuse_detours(out, {*outputs, *gone}, remove)
         # What is seen through a link that is about to go is not there.
         write = {path for path in outputs if _below(path, gone) or _differs(out / path, outputs[path])}
         touch = {path for path in outputs.keys() - write if _older(out / path, outputs[path])}
     return Changes(
         tuple(sorted(write, key=_order)),
         tuple(sorted(touch, key=_order)),
-        tuple(path for path in gone if found[path] == earlier[path]),
+        remove,
         tuple(path for path in gone if found[path] not in (None, earlier[path])),
     )
 
 
-def apply(out: Path, outputs: Mapping[str, Output], changes: Changes) -> None:
-    """Make `out` hold `outputs`."""
+def apply(out: Path, outputs: Mapping[str, Output]) -> None:
+    """Make `out` hold `outputs`. What that takes is decided anew: another run may have written meanwhile."""
     with _reporting(out):
         (out / CONTROL).mkdir(parents=True, exist_ok=True)
     with _locked(out):
+        changes = compare(out, outputs)
         _clean(out, outputs)
         for path in changes.remove:
             _remove(out, path)
@@ -116,6 +119,16 @@ def apply(out: Path, outputs: Mapping[str, Output], changes: Changes) -> None:
                     _write(out / path, outputs[path])
                 else:
                     os.utime(out / path, ns=(outputs[path].newer_than, outputs[path].newer_than))
+
+
+def _refuse_detours(out: Path, paths: Iterable[str], remove: Collection[str]) -> None:
+    """Through a directory that is somebody's symbolic link we would write into what it points to."""
+    for parent in sorted({parent for path in paths for parent in Path(path).parents[:-1]}):
+        if str(parent) not in remove and (out / parent).is_symlink():
+            what = f"{out / parent} is a symbolic link, and files are to be written below it"
+            raise InstrumentError(
+                Finding("IN008", what, fix="remove it, or choose another output directory"), status=2
+            )
 
 
 def _below(path: str, tops: Collection[str]) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which files go in, and which translation units show them to the compiler.
 
-Knows directories, `#include` as text and compiler commands; must not know what a static call is.
+Knows directories and compiler commands; must not know what a static call is.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from instrument import manifest
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.includes import Includes
 from instrument.model import Place, Unit
 
 _VCS = frozenset({".git", ".hg", ".svn"})
 _INCLUDERS = 3
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include(?:_next)?[ \t]*[<\"]([^>\"\r\n]+)[>\"]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Inputs:
 
     `links` are the symbolic links that stay links, with their relative targets.
     `named` are the files that were named one by one: their headers have to be looked for.
-    `instrumented` are the files below an already instrumented tree.
+    `instrumented` are the files of an already instrumented tree that its run wrote, `strangers` all others in it.
     `skipped` are the links that lead out of the tree to a directory, or nowhere.
     """
 
@@ -41,6 +42,7 @@ class Inputs:
     named: tuple[str, ...] = ()
     instrumented: frozenset[str] = frozenset()
     skipped: tuple[str, ...] = ()
+    strangers: frozenset[str] = frozenset()
 
 
 def root_of(sources: Sequence[Path], root: Path | None = None) -> Path:
@@ -91,20 +93,39 @@ def with_headers(
     return replace(inputs, files=tuple(sorted({*inputs.files, *extra} - set(inputs.links))))
 
 
-def units(
-    inputs: Inputs, mentioning: Iterable[str], contents: Mapping[str, bytes], commands: Commands
-) -> tuple[Unit, ...]:
-    """Every .c file of `mentioning`, and some .c files that include the headers no such file includes."""
+def units(inputs: Inputs, mentioning: Iterable[str], includes: Includes, commands: Commands) -> tuple[Unit, ...]:
+    """Every .c file of `mentioning`, the .c files that include one of those (it need not make sense by itself), and
+    some .c files that include the headers no such file includes. What no command compiles is no unit."""
     wanted = set(mentioning)
-    sources = {name for name in wanted if name.endswith(".c")}
-    rest = wanted - sources
-    if rest:
-        sources |= _includers(rest, sources, contents)
+    named = {name for name in wanted if name.endswith(".c")}
+    compiled = {name for name in inputs.files if name.endswith(".c") and commands.of(inputs.root / name)}
+    sources = {name for source in named for name in includes.includers(source)} & compiled
+    for header in sorted(wanted - named - includes.included(sources)):
+        sources.update(islice((name for name in includes.includers(header) if name in compiled), _INCLUDERS))
     return tuple(
         Unit(inputs.root / name, command.words, command.cwd)
         for name in sorted(sources)
         for command in commands.of(inputs.root / name)
     )
+
+
+def incomplete(inputs: Inputs, asked: Iterable[Unit], includes: Includes, commands: Commands) -> frozenset[str]:
+    """The files that a .c file may include which is not among the units `asked`: what they mean there is unknown."""
+    known = {os.path.relpath(unit.source, inputs.root) for unit in asked}
+    others = {name for name in inputs.files if name.endswith(".c")} - known
+    ways = {command for name in others for command in commands.of(inputs.root / name)}
+    return frozenset(includes.possible(others, {word for command in ways for word in command.words}))
+
+
+def includable(inputs: Inputs, asked: Iterable[Unit], includes: Includes) -> list[str]:
+    """The files that the compiler can come to read: a .c file only if it is asked or some file seems to include it.
+
+    Each costs a link, half a millisecond on some disks, and most of a tree is .c files that no other reads.
+    """
+    if includes.some_computed():
+        return list(inputs.files)
+    wanted = includes.sources() | {os.path.relpath(unit.source, inputs.root) for unit in asked}
+    return [name for name in inputs.files if not name.endswith(".c") or name in wanted]
 
 
 class _Found:
@@ -116,13 +137,18 @@ class _Found:
         self.named: set[str] = set()
         self.links: dict[str, str] = {}
         self.instrumented: set[str] = set()
+        self.strangers: set[str] = set()
         self.skipped: list[str] = []
 
     def name(self, path: Path | str) -> str:
         return os.path.relpath(path, self.root)
 
-    def walk(self, directory: Path, ours: bool = False) -> None:
-        ours = ours or manifest.load(directory) is not None
+    def walk(self, directory: Path, written: Set[str] | None = None) -> None:
+        """`written` are the names of what an earlier run wrote, if `directory` lies in its output."""
+        if (earlier := manifest.load(directory)) is not None:
+            written = {self.name(directory / name) for name in (*earlier.files, manifest.MANIFEST)} | (
+                written or set()
+            )
         try:
             entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
         except OSError as error:
@@ -132,14 +158,15 @@ class _Found:
                 self._link(entry)
             elif entry.is_dir():
                 if entry.name not in _VCS:
-                    self.walk(Path(entry.path), ours)
+                    self.walk(Path(entry.path), written)
             elif entry.is_file():
-                self._file(entry.path, ours)
+                self._file(entry.path, written)
 
-    def _file(self, path: str, ours: bool) -> None:
-        self.files.add(self.name(path))
-        if ours:
-            self.instrumented.add(self.name(path))
+    def _file(self, path: str, written: Set[str] | None = None) -> None:
+        name = self.name(path)
+        self.files.add(name)
+        if written is not None:
+            (self.instrumented if name in written else self.strangers).add(name)
 
     def _link(self, entry: os.DirEntry[str]) -> None:
         target = os.path.realpath(entry.path)
@@ -147,7 +174,7 @@ class _Found:
         if inside and os.path.lexists(target):
             self.links[self.name(entry.path)] = os.path.relpath(target, os.path.realpath(Path(entry.path).parent))
         elif entry.is_file():
-            self._file(entry.path, ours=False)
+            self._file(entry.path)
         else:
             self.skipped.append(self.name(entry.path))
 
@@ -159,6 +186,7 @@ class _Found:
             tuple(sorted(self.named)),
             frozenset(self.instrumented),
             tuple(self.skipped),
+            frozenset(self.strangers),
         )
 
 
@@ -204,52 +232,6 @@ def prerequisites(rule: str) -> list[str]:
     """The words behind the first ':' of a rule as compilers write it."""
     words = re.findall(r"(?:\\[ #:]|\$\$|\\(?!\n)|[^\s\\])+", rule.partition(":")[2])
     return [re.sub(r"\\([ #:])|\$(\$)", r"\1\2", word) for word in words]
-
-
-def _includers(headers: set[str], sources: set[str], contents: Mapping[str, bytes]) -> set[str]:
-    """.c files to see `headers` through, where `sources` do not include them already.
-
-    By base name and through other headers: too many is only slow, and the compiler has the last word.
-    """
-    left = headers - _included(sources, contents)
-    if not left:
-        return set()
-    included_by: dict[str, list[str]] = {}
-    for name in sorted(contents):
-        for base in _include_names(contents[name]):
-            included_by.setdefault(base, []).append(name)
-    reaching = (_reaching(header, included_by) for header in sorted(left))
-    return {name for names in reaching for name in [n for n in names if n.endswith(".c")][:_INCLUDERS]}
-
-
-def _included(sources: set[str], contents: Mapping[str, bytes]) -> set[str]:
-    """What `sources` include, through other headers too."""
-    by_base: dict[str, list[str]] = {}
-    for name in contents:
-        by_base.setdefault(name.rpartition("/")[2], []).append(name)
-    seen = set(sources)
-    for name in (queue := sorted(sources)):
-        for base in _include_names(contents.get(name, b"")):
-            new = [header for header in by_base.get(base, ()) if header not in seen]
-            seen.update(new)
-            queue.extend(new)
-    return seen - sources
-
-
-def _include_names(data: bytes) -> set[str]:
-    """The base names of the `#include`s in `data`."""
-    return {os.fsdecode(name.rpartition(b"/")[2]) for name in _INCLUDE.findall(data)}
-
-
-def _reaching(header: str, included_by: Mapping[str, list[str]]) -> list[str]:
-    """The files that include `header`, nearest first."""
-    seen = {header: None}
-    for name in (queue := [header]):
-        for includer in included_by.get(name.rpartition("/")[2], ()):
-            if includer not in seen:
-                seen[includer] = None
-                queue.append(includer)
-    return list(seen)
 
 
 def read(path: Path) -> tuple[bytes, os.stat_result]:

@@ -8,30 +8,34 @@ are imported when a file mentions the API.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instrument import __version__, compiledb, emit, fragment, inputs, paths, scan
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.emit import Changes, Output
+from instrument.includes import Includes
 from instrument.inputs import Inputs
 from instrument.manifest import CONTROL, MANIFEST, Manifest
 from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan
 
-_HEADER = f"{CONTROL}/static_call.h"
+_API_HEADER = "static_call.h"
+_OURS = b"__SC_PICK"
+"""What every copy of our own header holds."""
+_HEADER = f"{CONTROL}/{_API_HEADER}"
 _C_SUFFIXES = (".c", ".h")
-_INCLUDED_SOURCE = re.compile(rb'#\s*include(?:_next)?\s*["<](?:[^">\n]*/)?([^">/\n]*\.c)[">]')
-_COMPUTED_INCLUDE = re.compile(rb"#\s*include(?:_next)?[ \t]+[A-Za-z_]")
 _LARGE = 8 << 20
 """Files above this many bytes that have nothing for us are copied from disk to disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to do. `flags` are the compiler flags for files that no compile_commands.json tells of."""
+    """What to do. `flags` are the compiler flags for files that no compile_commands.json tells of, or for all.
+
+    `describe` asks for what surrounds each call, for the reader of a listing.
+    """
 
     sources: tuple[Path, ...]
     out: Path | None = None
@@ -41,6 +45,7 @@ class Options:
     build_dir: Path | None = None
     flags: tuple[str, ...] = ()
     jobs: int = 1
+    describe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def run(options: Options) -> Outcome:
 
 def write(out: Path, outcome: Outcome) -> None:
     """Make the output tree what `outcome` says."""
-    emit.apply(out, outcome.outputs, outcome.changes)
+    emit.apply(out, outcome.outputs)
 
 
 def _read(found: Inputs) -> _Read:
@@ -110,10 +115,32 @@ def _read(found: Inputs) -> _Read:
     for name in found.files:
         data, states[name] = inputs.read(found.root / name)
         if name not in found.instrumented and _may_hold_calls(name, data):
-            scanned[name] = scan.scan(data, name)
+            scanned[name] = _ours(found, scan.scan(data, name), name, data)
         if name in scanned or len(data) <= _LARGE:
             contents[name] = data
+    _refuse_strangers({name: scanned[name] for name in sorted(found.strangers & scanned.keys())})
     return _Read(contents, states, {name: value for name, value in scanned.items() if value != Scanned()})
+
+
+def _refuse_strangers(scanned: Mapping[str, Scanned]) -> None:
+    """A file that somebody put into an instrumented tree: it and the tree's own macros would not fit together."""
+    what = "a file with static calls was added to an instrumented tree"
+    fix = "instrument the original sources instead"
+    places = [file.tokens[0].place for name, file in scanned.items() if file.tokens and name.endswith(_C_SUFFIXES)]
+    if places:
+        raise InstrumentError(*(Finding("IN009", what, place, fix=fix) for place in places))
+
+
+def _ours(found: Inputs, scanned: Scanned, name: str, data: bytes) -> Scanned:
+    """`scanned` without the includes of a static_call.h of the tree's own, which lies beside the file `name`."""
+    beside = os.path.normpath(Path(name).parent / _API_HEADER)
+    own = beside in found.files and _OURS not in inputs.read(found.root / beside)[0]
+    quoted = [
+        include for include in scanned.includes if data[include.header.start : include.header.start + 1] == b'"'
+    ]
+    if not own or not quoted:
+        return scanned
+    return replace(scanned, includes=tuple(include for include in scanned.includes if include not in quoted))
 
 
 def _may_hold_calls(name: str, data: bytes) -> bool:
@@ -123,9 +150,17 @@ def _may_hold_calls(name: str, data: bytes) -> bool:
 def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Options) -> _Work:
     from instrument import plan, render, resolve, rewrite
 
-    units = inputs.units(found, files.scanned, files.contents, commands)
+    graph = Includes(found.files, found.links, files.contents)
+    units = inputs.units(found, files.scanned, graph, commands)
     resolution = resolve.resolve(
-        found.root, _includable(found, files), files.scanned, files.contents, units, paths.INCLUDE_DIR, options.jobs
+        found.root,
+        inputs.includable(found, units, graph),
+        files.scanned,
+        files.contents,
+        units,
+        paths.INCLUDE_DIR,
+        options.jobs,
+        links=found.links,
     )
     # Prose and scripts mention the API as well; of what is not named like C, the compiler's word decides.
     scanned = {
@@ -133,7 +168,8 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
         for name, value in files.scanned.items()
         if name.endswith(_C_SUFFIXES) or name in resolution.reached
     }
-    planned = plan.plan(scanned, files.contents, resolution, options.mode)
+    incomplete = inputs.incomplete(found, units, graph, commands)
+    planned = plan.plan(scanned, files.contents, resolution, options.mode, incomplete, options.describe)
 
     def rewritten(name: str, at: str) -> bytes:
         header = os.path.relpath(_HEADER, Path(at).parent)
@@ -152,24 +188,6 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
         {name: data for name, data in changed.items() if data != files.contents.get(name)},
         render.headers(planned, options.mode, options.layout),
     )
-
-
-def _includable(found: Inputs, files: _Read) -> list[str]:
-    """The files that the compiler can come to read: a .c file only if some file seems to include it.
-
-    Each costs a link, half a millisecond on some disks, and most of a tree is .c files that no other reads.
-    """
-    named: set[bytes] = set()
-    for data in files.contents.values():
-        if b"include" in data:
-            if _COMPUTED_INCLUDE.search(data):
-                return list(found.files)
-            named.update(_INCLUDED_SOURCE.findall(data))
-    return [
-        name
-        for name in found.files
-        if not name.endswith(".c") or name in files.scanned or os.fsencode(Path(name).name) in named
-    ]
 
 
 def _outputs(found: Inputs, files: _Read, work: _Work, options: Options, out: Path) -> dict[str, Output]:

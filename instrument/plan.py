@@ -9,7 +9,7 @@ the text's meaning is known for certain.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 from instrument import classify, declare
@@ -74,8 +74,11 @@ def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
     return KeyPlan(key, Form.TRAMPOLINE, None, refusal)
 
 
-def left(token: Token, use: Use, data: bytes) -> Refusal | None:
-    """Why a live call's text must stay, or None if it may be rewritten."""
+def left(token: Token, use: Use, data: bytes, complete: bool = True) -> Refusal | None:
+    """Why a live call's text must stay, or None if it may be rewritten.
+
+    `complete` tells that the compiler was asked about every file that includes this one.
+    """
     if token.macro is not None:
         return Refusal("IN030", f"written inside the macro '{token.macro}'")
     if use.stringized:
@@ -89,6 +92,8 @@ def left(token: Token, use: Use, data: bytes) -> Refusal | None:
         return Refusal("IN036", "a directive stands inside of it")
     if use.keys[0] != token.key:
         return Refusal("IN034", f"'{token.key}' is a macro for '{use.keys[0]}'")
+    if not complete:
+        return Refusal("IN037", "not every file that includes this one was asked")
     return None
 
 
@@ -109,7 +114,7 @@ def replacement(token: Token, form: Form) -> str:
     return callee + "(" if token.spelling is Spelling.V2018 else callee
 
 
-def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes) -> SitePlan:
+def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes, complete: bool = True) -> SitePlan:
     """What becomes of one call token of the file `data`."""
     if not use.keys:
         stay = Refusal("IN033", "no translation unit compiles this call")
@@ -117,7 +122,7 @@ def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes) 
     plans = [keys[name] for name in use.keys]
     forms = tuple(plan.form for plan in plans)
     refusal = next((plan.refusal for plan in plans if plan.form is Form.TRAMPOLINE), None)
-    stay_text = left(token, use, data)
+    stay_text = left(token, use, data, complete)
     if stay_text:
         return SitePlan(token, use, Fate.MACRO, forms, refusal, stay_text)
     if use.wider and forms == (Form.INLINE,):
@@ -127,38 +132,53 @@ def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes) 
     return SitePlan(token, use, Fate.REWRITTEN, forms, refusal, span=span, text=text)
 
 
-def plan_file(
-    tokens: tuple[Token, ...], data: bytes, path: str, resolution: Resolution, keys: Mapping[str, KeyPlan]
-) -> tuple[SitePlan, ...]:
-    calls = [token for token in tokens if token.is_call]
-    if not calls:
+def described(sites: tuple[SitePlan, ...], data: bytes) -> tuple[SitePlan, ...]:
+    """The sites of the file `data`, and what surrounds them."""
+    if not sites:
         return ()
-    from instrument import structure  # tree-sitter: 25 ms, only for files that have calls
+    from instrument import structure  # tree-sitter: 25 ms, only for readers of a listing
 
-    around = structure.structures(data, [token.name.start for token in calls])
-    sites = (plan_site(token, resolution.uses.get((path, token.name.start), Use()), keys, data) for token in calls)
+    around = structure.structures(data, [site.token.name.start for site in sites])
     return tuple(
         replace(site, function=where.function, unevaluated=where.unevaluated)
         for site, where in zip(sites, around, strict=True)
     )
 
 
-def hidden_wider(scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution) -> set[str]:
+def hidden_wider(
+    scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, incomplete: Set[str]
+) -> set[str]:
     """Keys that a call whose text must stay reaches in a function with wider registers."""
     reached: set[str] = set()
     for path, file in scanned.items():
         for token in file.tokens:
             use = resolution.uses.get((path, token.name.start))
-            if use and use.wider and use.keys and left(token, use, contents[path]):
+            if use and use.wider and use.keys and left(token, use, contents[path], path not in incomplete):
                 reached.update(use.keys)
     return reached
 
 
-def plan(scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, mode: Mode) -> Plan:
-    """The plan for all files. Every key that a live call reaches must be in `resolution`."""
-    wider = hidden_wider(scanned, contents, resolution)
+def plan(
+    scanned: Mapping[str, Scanned],
+    contents: Mapping[str, bytes],
+    resolution: Resolution,
+    mode: Mode,
+    incomplete: Set[str] = frozenset(),
+    describe: bool = False,
+) -> Plan:
+    """The plan for all files. Every key that a live call reaches must be in `resolution`.
+
+    `incomplete` are the files that a translation unit may include which was not asked.
+    """
+    wider = hidden_wider(scanned, contents, resolution, incomplete)
     keys = {name: plan_key(key, mode, name in wider) for name, key in sorted(resolution.keys.items())}
-    sites = {
-        path: plan_file(file.tokens, contents[path], path, resolution, keys) for path, file in sorted(scanned.items())
-    }
+    sites: dict[str, tuple[SitePlan, ...]] = {}
+    for path, file in sorted(scanned.items()):
+        uses = [
+            (token, resolution.uses.get((path, token.name.start), Use())) for token in file.tokens if token.is_call
+        ]
+        complete = path not in incomplete
+        sites[path] = tuple(plan_site(token, use, keys, contents[path], complete) for token, use in uses)
+        if describe:
+            sites[path] = described(sites[path], contents[path])
     return Plan(tuple(keys.values()), sites)

@@ -17,7 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrument import ccflags, markers
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.markers import Mark
 from instrument.model import CType, Function, Key, Place, Qualified, Span, Typedef, Unit
 from instrument.scan import Group, function_bodies, groups
 from instrument.shadow import SITE, Shadow
@@ -35,24 +37,21 @@ _COMPILE = (
     *("-x", "cpp-output"),
 )
 
-# Flags of the user's that would write files of their own, hide the line markers, or make a warning an error.
-_DROPPED = re.compile(
-    r"-[cSEPCHv]|-CC|-M[MDGPV]?|-MMD|-M[FTQJ].+|-o.+|-Wp,-M.*|-d[DIMNU]|--?save-temps.*|-fdump-.*|-fsyntax-only"
-    r"|-Werror.*|-pedantic-errors|-Wfatal-errors|--coverage|-ftest-coverage|-fprofile-arcs"
+_NOT_COMPILED = re.compile(
+    r"-g(?!cc).*|-flto.*|-fdebug-types-section|-fmax-errors.*|-ferror-limit.*|-(?:-?include|imacros|-imacros=).*"
 )
-_DROPPED_WITH_VALUE = frozenset({"-o", "-MF", "-MT", "-MQ", "-MJ"})
-_NOT_COMPILED = re.compile(r"-g(?!cc).*|-flto.*|-fdebug-types-section|-fmax-errors.*|-ferror-limit.*")
-_NOT_COMPILED_WITH_VALUE = frozenset({"-include", "-imacros"})
 
 _NAME = rb"[\w$\x80-\xff]+"
 # Each begins with a literal, which `re` looks for ten times as fast as for anything else.
 _SITE = re.compile(SITE.encode() + rb"(\d+)\b")
 _DECLARED = re.compile(rb"__scp_(?<![\w$]__scp_)(" + _NAME + rb")")
-_EXPANDED = re.compile(rb"__SC[KT]__")
-_API = re.compile(rb"\b(?:static_call(?:_\w+)?|(?:DECLARE|DEFINE)_STATIC_CALL\w*)\b")
+_KEY = re.compile(rb"__SC[KT]__(?<![\w$]__SC[KT]__)(?<!struct static_call_key __SC[KT]__)(" + _NAME + rb")")
+_NAMED = re.compile(rb"__SC[KT]__(?<![\w$]__SC[KT]__)" + _NAME)
+_UCN = re.compile(rb"(?<!\\)\\U([0-9a-fA-F]{8})")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
-_MARKER = re.compile(rb'\n# \d+ "([^"\\\n]*(?:\\.[^"\\\n]*)*)"((?: \d)*)$', re.MULTILINE)
 _ERROR = re.compile(r"^(?P<path>[^\n:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:fatal )?error: ", re.MULTILINE)
+
+_SNIPPET = re.compile(r"^ *\d* \|.*\n?", re.MULTILINE)
 
 # Targets with registers (xmm16-31, masks, r16-31) that a wrapper compiled without them cannot name as changed.
 _WIDER = re.compile(rb"target(?:_clones)?(?:__)?\s*\([^;{}]*?(?:avx512|avx10|apx|arch=)")
@@ -61,15 +60,6 @@ _HEAD = re.compile(rb"[;}]")
 
 _CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
 _FOLD = b"\n#instrument "
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A line marker: from `start` on the text is from `path`, as the marker has it."""
-
-    start: int
-    path: bytes
-    system: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,9 @@ class Rejected(Exception):
 class Answer:
     """`uses` is by site number; `nameless` are uses whose first argument is no identifier, with its text.
 
-    `failure` is set where the compiler rejects the unit, and then nothing else is.
+    `failure` is set where the compiler rejects the unit, and then nothing else is. `strangers` are the calls of
+    a unit that never reads static_call.h: what they call is none of ours. `undeclared` are the keys that a
+    function's body names and nothing declares.
     """
 
     unit: Unit
@@ -103,6 +95,8 @@ class Answer:
     nameless: Mapping[int, str] = field(default_factory=dict)
     stringized: frozenset[int] = frozenset()
     wider: frozenset[int] = frozenset()
+    strangers: frozenset[int] = frozenset()
+    undeclared: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()
     defined: frozenset[str] = frozenset()
     keys: Mapping[str, Key] = field(default_factory=dict)
@@ -111,24 +105,41 @@ class Answer:
 
     @property
     def sound(self) -> bool:
-        """Whether the compiler takes the unit, and every key that it uses is declared."""
-        return not self.failure and not self.nameless and all(keys <= self.declared for keys in self.uses.values())
+        """Whether the compiler takes the unit, all its calls are ours, and every key that it uses is declared."""
+        if self.failure or self.nameless or self.undeclared or self.strangers:
+            return False
+        return all(keys <= self.declared for keys in self.uses.values())
 
 
 def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
     """Everything that the compiler says of `unit`; `number` tells its scratch file from the others'."""
+    unit = replace(unit, command=ccflags.quiet(unit.command, unit.cwd))
+    scratch = tree.scratch / f"{number}.o"
     try:
         text = _preprocess(unit, tree, include_dir)
-        marks = [_Mark(m.start(), m[1], b"3" in m[2]) for m in _MARKER.finditer(text)]
+        marks = markers.marks(text)
+        if not marks:
+            raise Rejected(f"'{unit.command[0]} -E' has put out no preprocessed text with line markers")
         own = _folded(unit, tree, text, marks)
         sites = groups(own.text, _SITE) if SITE.encode() in own.text else []
+        first = markers.entry(unit, include_dir, marks)
+        if first is None:
+            strangers = frozenset(_number(group) for group in sites)
+            return Answer(unit, _reached(unit, tree, marks), strangers=strangers)
         answer = _read(unit, tree, text, marks, own, sites)
-        bodies = function_bodies(own.text) if answer.declared else []
-        answer = replace(answer, wider=frozenset(_wider(own.text, bodies, sites)))
-        answer = replace(answer, findings=tuple(_foreign(unit, tree, include_dir, text, marks)))
+        bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
+        answer = replace(
+            answer,
+            wider=frozenset(_wider(own.text, bodies, sites)),
+            undeclared=_undeclared(own.text, bodies) - answer.declared,
+            findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)),
+        )
+        hidden = markers.unseen(unit, tree, first)
+        if hidden and not answer.findings and (answer.declared or sites):
+            answer = replace(answer, findings=(hidden,))
         # An undeclared key is a finding of its own; the compiler would only say the same again.
         if answer.sound and answer.declared:
-            return _typed(answer, tree, own, bodies, sites, tree.scratch / f"{number}.o")
+            return _typed(answer, tree, own, bodies, sites, scratch)
         return answer
     except Rejected as e:
         return Answer(unit, failure=_rejection(unit, tree, str(e)))
@@ -151,22 +162,14 @@ def _run(command: Sequence[str], cwd: Path, text: bytes = b"") -> bytes:
     return done.stdout
 
 
-def _without(words: Sequence[str], single: re.Pattern[str], with_value: frozenset[str]) -> list[str]:
-    kept: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word in with_value:
-            next(rest, None)
-        elif not single.fullmatch(word):
-            kept.append(word)
-    return kept
-
-
 def _preprocess(unit: Unit, tree: Shadow, include_dir: Path) -> bytes:
-    flags = _without(tree.flags(unit), _DROPPED, _DROPPED_WITH_VALUE)
+    flags = tree.flags(unit)
     if any(f.startswith(("-isystem", "-idirafter")) for f in flags):
         flags += _uncanonical(tuple(_driver(flags)), unit.cwd)
-    return _run([*flags, "-w", "-E", *_PROBE, "-I", str(include_dir), tree.main(unit)], unit.cwd)
+    how = ("-w", "-E", "-o", "-", *_PROBE, "-I", str(include_dir), tree.main(unit))
+    text = _run([*flags, *how], unit.cwd)
+    # gcc puts names out as universal character names; in a literal it means the same.
+    return _UCN.sub(lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text) if b"\\U" in text else text
 
 
 def _driver(words: Sequence[str]) -> Iterator[str]:
@@ -192,10 +195,9 @@ def _uncanonical(driver: tuple[str, ...], cwd: Path) -> list[str]:
     return [flag]
 
 
-def _compile(unit: Unit, text: bytes, how: Sequence[str]) -> None:
-    flags = _without(unit.command, _DROPPED, _DROPPED_WITH_VALUE)
-    flags = _without(flags, _NOT_COMPILED, _NOT_COMPILED_WITH_VALUE)
-    _run([*flags, *how, *_COMPILE, "-"], unit.cwd, text)
+def _compile(unit: Unit, text: bytes, how: Sequence[str], scratch: Path) -> None:
+    flags = [w for o in ccflags.options(unit.command) if not _NOT_COMPILED.fullmatch(o[0]) for w in o]
+    _run([*flags, *how, *_COMPILE, "-o", str(scratch), "-"], unit.cwd, text)
 
 
 def _rejection(unit: Unit, tree: Shadow, stderr: str) -> Finding:
@@ -205,15 +207,28 @@ def _rejection(unit: Unit, tree: Shadow, stderr: str) -> Finding:
     place = Place(main, 1, 1)
     if error and (path := tree.inside(error["path"], unit.cwd)):
         place = Place(path, int(error["line"]), int(error["column"] or 1))
+        if place.column > _width(tree.root / path, place.line):
+            # What the compiler read is the preprocessed line; its columns mean nothing in the source's.
+            place = replace(place, column=1)
+            said = _SNIPPET.sub("", said)
     return Finding("IN001", f"the compiler rejects {main}", place, detail=said)
+
+
+def _width(path: Path, line: int) -> int:
+    """How many columns the line has, the one behind it counted, as gcc counts them."""
+    try:
+        lines = path.read_bytes().split(b"\n", line)
+    except OSError:
+        return 0
+    return len(lines[line - 1].expandtabs()) + 1 if line <= len(lines) else 0
 
 
 # ---- reading the preprocessor's text --------------------------------------------------------------
 
 
-def _folded(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[_Mark]) -> _Folded:
+def _folded(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[Mark]) -> _Folded:
     """`text` without what is in system headers: most of it, and to lex it would take most of the time."""
-    foreign = {path for path in {m.path for m in marks if m.system} if not tree.inside(_path(path), unit.cwd)}
+    foreign = {path for path in {m.path for m in marks if m.system} if not tree.inside(path, unit.cwd)}
     parts: list[bytes] = [text[: marks[0].start] if marks else text]
     hidden: list[bytes] = []
     for mark, end in zip(marks, [*(m.start for m in marks[1:]), len(text)], strict=True):
@@ -228,7 +243,7 @@ def _folded(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[_Mark]) -> _F
 
 
 def _read(
-    unit: Unit, tree: Shadow, text: bytes, marks: Sequence[_Mark], own: _Folded, sites: Sequence[Group]
+    unit: Unit, tree: Shadow, text: bytes, marks: Sequence[Mark], own: _Folded, sites: Sequence[Group]
 ) -> Answer:
     uses: dict[int, set[str]] = {}
     nameless: dict[int, str] = {}
@@ -243,7 +258,7 @@ def _read(
     tokens = {group.name.start for group in sites}
     return Answer(
         unit,
-        _reached(unit, tree, {m.path for m in marks}),
+        _reached(unit, tree, marks),
         {number: frozenset(keys) for number, keys in uses.items()},
         nameless,
         frozenset(int(m[1]) for m in _SITE.finditer(own.text) if m.start() not in tokens),
@@ -274,37 +289,16 @@ def _decoded(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _path(marker: bytes) -> str:
-    """A line marker's file name; the compilers escape quotes and backslashes, and gcc other bytes in octal."""
-    plain = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8)]) if len(m[1]) == 3 else bytes(m[1]), marker)
-    return os.fsdecode(plain)
+def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
+    names = {tree.name(file, unit.cwd) for file in {m.file for m in marks}}
+    return frozenset(name for name in names if name and (tree.top / name).is_file())
 
 
-def _reached(unit: Unit, tree: Shadow, markers: set[bytes]) -> frozenset[str]:
-    inside = {tree.inside(_path(m), unit.cwd) for m in markers}
-    # A #line directive can name a file that was never there.
-    return frozenset(p for p in inside if p and (tree.top / p).is_file())
-
-
-def _foreign(unit: Unit, tree: Shadow, include_dir: Path, text: bytes, marks: Sequence[_Mark]) -> Iterator[Finding]:
-    """Files outside of the tree in whose text a key is declared or called: their calls cannot be rewritten."""
-    starts = [m.start for m in marks]
-    at = {bisect_right(starts, m.start()) - 1 for m in _EXPANDED.finditer(text)}
-    ours = {include_dir.resolve()}
-    ours |= {Path(_path(p)).parent.resolve() for p in {m.path for m in marks} if p.endswith(b"/static_call.h")}
-    for marker in sorted({marks[i].path for i in at if i >= 0}):
-        header = _path(marker)
-        whole = unit.cwd / header
-        if tree.inside(header, unit.cwd) or whole.parent.resolve() in ours or not whole.is_file():
-            continue
-        # A #line directive names a file that the text need not come from, so the file is looked into.
-        if _API.search(whole.read_bytes()):
-            yield Finding(
-                "IN006",
-                f"{header}, outside of the tree, uses static calls",
-                notes=("what it declares would miss the instrumented static_call.h",),
-                fix=f"add {whole.parent} to the inputs",
-            )
+def _undeclared(text: bytes, bodies: Sequence[Span]) -> frozenset[str]:
+    """The keys that are named in functions' bodies only, which the compiler is not shown."""
+    inside = {_decoded(m[1]) for body in bodies for m in _KEY.finditer(text, body.start, body.end)}
+    outside = _replaced(text, [(body, b"") for body in bodies]) if inside else b""
+    return frozenset(inside - {_decoded(m[0][len("__SCK__") :]) for m in _NAMED.finditer(outside)})
 
 
 # ---- types ----------------------------------------------------------------------------------------
@@ -321,21 +315,31 @@ def _typed(
     blank = [(b, b"{}") for b in bodies if b not in probing]
     compiled = own.unfold(_replaced(text, [*blank, *_callees(sites)]))
     try:
-        _compile(unit, compiled, ("-O0", "-c", "-o", str(scratch)))
+        _compile(unit, compiled, ("-O0", "-c"), scratch)
     except Rejected:
         # An alias or a weakref to a function whose body is gone; such text is rare, and whole it is slow. At
         # -O0 whole text can fail by itself, where it counts on dead code being removed, so not that here.
         compiled = own.unfold(_replaced(text, _callees(sites)))
-        _compile(unit, compiled, ("-c", "-o", str(scratch)))
-    data = scratch.read_bytes()
-    scratch.unlink()
+        _compile(unit, compiled, ("-c",), scratch)
+    data = _written(unit, scratch)
     if not dwarf.is_x86_64(data):
         return replace(answer, findings=(*answer.findings, _wrong_machine(unit, tree)))
-    probes = dwarf.read(data, answer.declared)
+    try:
+        probes = dwarf.read(data, answer.declared)
+    except dwarf.BROKEN as e:
+        raise Rejected(f"'{unit.command[0]} -c' has written an object that cannot be read: {e}") from e
     keys = {name: _key(name, found, name in in_block) for name, found in probes.items()}
-    checked = _checked(unit, compiled, {name: key for name, key in keys.items() if not key.block})
+    checked = _checked(unit, compiled, {name: key for name, key in keys.items() if not key.block}, scratch)
     defined = frozenset(name for name, found in probes.items() if found.defined)
     return replace(answer, keys={**keys, **checked}, defined=defined)
+
+
+def _written(unit: Unit, scratch: Path) -> bytes:
+    data = scratch.read_bytes() if scratch.is_file() else b""
+    scratch.unlink(missing_ok=True)
+    if not data.startswith(b"\x7fELF"):
+        raise Rejected(f"'{unit.command[0]} -c' has written {'no ELF object' if data else 'no object'}")
+    return data
 
 
 def _key(name: str, found: Probe, block: bool) -> Key:
@@ -373,7 +377,7 @@ def _function(t: CType) -> Function | None:
     return t if isinstance(t, Function) else None
 
 
-def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key]) -> dict[str, Key]:
+def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) -> dict[str, Key]:
     """The keys, held against the compiler once more: debug information does not tell all of a type.
 
     gcc 12 leaves out ms_abi, here and in what a parameter points to, noreturn there, and the const of an
@@ -400,7 +404,7 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key]) -> dict[str, Key]
         ]
     checked = dict(keys)
     try:
-        _compile(unit, b"\n".join((text, *(os.fsencode(line) for line in lines), b"")), ("-fsyntax-only",))
+        _compile(unit, b"\n".join((text, *(os.fsencode(line) for line in lines), b"")), ("-fsyntax-only",), scratch)
     except Rejected as e:
         for error in _ERROR.finditer(str(e)):
             if error["path"] == _EXACT_CHECK:

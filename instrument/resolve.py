@@ -14,7 +14,7 @@ from pathlib import Path
 
 from instrument import unify
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.model import DECLARATIONS, Function, Key, Place, Resolution, Scanned, Unit, Use
+from instrument.model import DECLARATIONS, Api, Function, Key, Place, Resolution, Scanned, Unit, Use
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
 
@@ -27,17 +27,22 @@ def resolve(
     units: Sequence[Unit],
     include_dir: Path,
     jobs: int,
+    links: Mapping[str, str] | None = None,
 ) -> Resolution:
     """What the user's compiler says of the tree at `root`.
 
-    `files` is every file of the tree, relative to `root`; `scanned` and `contents` hold those that mention the
-    API. Raises InstrumentError with all findings together.
+    `files` is every file of the tree, relative to `root`, `links` its symbolic links with their targets;
+    `scanned` and `contents` hold at least the files that mention the API. Raises InstrumentError with all
+    findings together.
     """
-    with shadow(root, files, scanned, contents) as tree, ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+    with (
+        shadow(root, files, scanned, contents, links or {}) as tree,
+        ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
+    ):
         asked = [pool.submit(ask, unit, tree, include_dir, i) for i, unit in enumerate(units)]
         answers = [answer.result() for answer in asked]
     answers = _forgiven(answers, tree)
-    findings = list(dict.fromkeys(_findings(answers, tree, scanned)))
+    findings = list(dict.fromkeys((*_findings(answers, tree, scanned), *_torn(answers, tree))))
     if findings:
         raise InstrumentError(*findings)
     return Resolution(
@@ -61,26 +66,45 @@ def _findings(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Sca
         if answer.failure:
             yield answer.failure
         yield from answer.findings
-        yield from _undeclared(answer, tree)
+        yield from _undeclared(answer, tree, scanned)
         if answer.sound and not answer.findings:
             yield from _unanswered(answer, tree, scanned)
 
 
-def _undeclared(answer: Answer, tree: Shadow) -> Iterator[Finding]:
-    unit = _source(answer, tree)
+def _undeclared(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
     for number in sorted({*answer.uses, *answer.nameless}):
         place = tree.sites[number].token.place
         if number in answer.nameless:
             yield Finding("IN002", f"'{answer.nameless[number]}' is not the name of a key", place)
         for key in sorted(answer.uses.get(number, frozenset()) - answer.declared):
-            close = difflib.get_close_matches(key, sorted(answer.declared), 1)
+            yield _unknown(key, answer, tree, place)
+    for key in sorted(answer.undeclared):
+        yield _unknown(key, answer, tree, _mention(key, answer, scanned))
+
+
+def _torn(answers: Sequence[Answer], tree: Shadow) -> Iterator[Finding]:
+    """Calls whose text is ours in one unit and something of the project's own in another."""
+    ours = {number: answer for answer in answers for number in answer.uses}
+    for answer in answers:
+        for number in sorted(answer.strangers & ours.keys()):
             yield Finding(
-                "IN002",
-                f"the key '{key}' is not declared in {unit}",
-                place,
-                notes=tuple(f"did you mean '{name}'?" for name in close),
-                fix=f"include the header that has DECLARE_STATIC_CALL({key}, ...)" if not close else None,
+                "IN003",
+                f"this is a static call in {_source(ours[number], tree)}, but {_source(answer, tree)}"
+                " does not include static_call.h",
+                tree.sites[number].token.place,
+                fix="include static_call.h in both, or keep the two meanings in different files",
             )
+
+
+def _unknown(key: str, answer: Answer, tree: Shadow, place: Place | None) -> Finding:
+    close = difflib.get_close_matches(key, sorted(answer.declared), 1)
+    return Finding(
+        "IN002",
+        f"the key '{key}' is not declared in {_source(answer, tree)}",
+        place,
+        notes=tuple(f"did you mean '{name}'?" for name in close),
+        fix=f"include the header that has DECLARE_STATIC_CALL({key}, ...)" if not close else None,
+    )
 
 
 def _unanswered(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
@@ -88,17 +112,19 @@ def _unanswered(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) ->
         yield Finding(
             "IN007",
             f"the compiler does not tell the type of the key '{key}' in {_source(answer, tree)}",
-            _declaration(key, answer, scanned),
+            _mention(key, answer, scanned, DECLARATIONS),
         )
 
 
-def _declaration(key: str, answer: Answer, scanned: Mapping[str, Scanned]) -> Place | None:
-    """Where a unit declares `key`, if that is written out."""
+def _mention(
+    key: str, answer: Answer, scanned: Mapping[str, Scanned], apis: Set[Api] = frozenset(Api)
+) -> Place | None:
+    """Where a unit uses one of `apis` with `key`, if that is written out."""
     places = (
         token.place
         for path in sorted(answer.reached & scanned.keys())
         for token in scanned[path].tokens
-        if token.api in DECLARATIONS and token.key == key
+        if token.api in apis and token.key == key
     )
     return next(places, None)
 

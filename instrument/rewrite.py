@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from instrument.model import Edit, Fate, Scanned, SitePlan
 
-NEWLINE = re.compile(rb"\r?\n")
+NEWLINE = re.compile(rb"\r\n|\n|\r")
 
 
 def apply(data: bytes, edits: Iterable[Edit]) -> bytes:

@@ -330,7 +330,7 @@ def scan(data: bytes, path: str = "") -> Scanned:
     for m in _API.finditer(lexed.text):
         if m["hash"]:
             directive = m
-            if m["header"] and m["header"][1:-1].rpartition(b"/")[2] == HEADER:
+            if m["header"] and m["header"][1:-1] == HEADER:
                 header = lexed.span(*m.span("header"))
                 includes.append(Include(places.at(header.start), header))
         elif m["word"]:

@@ -7,6 +7,7 @@ it is given, and runs no compiler.
 Call number i is spelled `__scs_i` in the copy, so that the preprocessor's output shows which calls are live
 and with which key. All other files are symbolic links in real directories: a compiler looks for "x.h" beside
 the file that includes it, and through a linked directory `..` would lead back to the tree with the old names.
+The tree's own links stay links. What lies beside the tree lies beside the copy too, for `#include "../x.h"`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from instrument import ccflags
 from instrument.model import Scanned, Token, Unit
 
 SITE = "__scs_"
 
 # gcc would take a precompiled header for the header itself, and with it the old names.
 _PRECOMPILED = (".gch", ".pch")
+
+_CROWD = 2000
 
 _SEARCH = (
     "-I",
@@ -54,12 +58,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """The copy of `root` at `top`; `scratch` is a directory for what is made from it; both go away together."""
+    """The copy of `root` at `top`; `scratch` is a directory for what is made from it; both go away together.
+
+    `links` are the tree's own, `including` the files whose own text has an #include of static_call.h.
+    """
 
     root: Path
     top: Path
     scratch: Path
     sites: tuple[Site, ...]
+    links: Mapping[str, str] = field(default_factory=dict)
+    including: frozenset[str] = frozenset()
 
     def main(self, unit: Unit) -> str:
         """The path to compile in place of the unit's source."""
@@ -68,16 +77,14 @@ class Shadow:
     def flags(self, unit: Unit) -> list[str]:
         """The unit's command with every search path that lies in the tree led to the copy."""
         mapped: list[str] = []
-        follows = False
-        for word in unit.command:
-            joined = _JOINED.fullmatch(word)
-            if follows:
-                mapped.append(self._mapped(word, unit.cwd))
-            elif word not in _SEARCH and joined:
+        for option in ccflags.options(unit.command):
+            joined = _JOINED.fullmatch(option[0])
+            if len(option) > 1 and option[0] in _SEARCH:
+                mapped += (option[0], self._mapped(option[1], unit.cwd))
+            elif len(option) == 1 and joined:
                 mapped.append(joined[1] + self._mapped(joined[2], unit.cwd))
             else:
-                mapped.append(word)
-            follows = not follows and word in _SEARCH
+                mapped += option
         return mapped
 
     def inside(self, path: str, cwd: Path) -> str | None:
@@ -88,6 +95,17 @@ class Shadow:
                 return whole[len(str(top)) + 1 :]
         return None
 
+    def name(self, path: str, cwd: Path) -> str | None:
+        """Like `inside`, with the tree's own links followed: the name by which the file is one of the tree's."""
+        inside = self.inside(path, cwd)
+        if inside is None:
+            return None
+        whole = self.top / inside
+        found = os.path.relpath(whole.parent.resolve() / whole.name, self.top)
+        if found in self.links:
+            return os.path.normpath(Path(found).parent / self.links[found])
+        return found
+
     def _mapped(self, path: str, cwd: Path) -> str:
         relative = _relative(cwd / path, self.root)
         if relative is None:
@@ -97,7 +115,10 @@ class Shadow:
 
     def original(self, text: str) -> str:
         """A compiler's message as the user's own compiler would have put it."""
-        text = text.replace(str(self.top), str(self.root))
+        for copy, own in zip((self.top, *self.top.parents), (self.root, *self.root.parents), strict=False):
+            if copy == self.scratch.parent:
+                break
+            text = text.replace(str(copy), str(own))
         return re.sub(rf"{SITE}(\d+)", lambda m: self._name(int(m[1])), text)
 
     def _name(self, number: int) -> str:
@@ -106,21 +127,46 @@ class Shadow:
 
 @contextmanager
 def shadow(
-    root: Path, files: Sequence[str], scanned: Mapping[str, Scanned], contents: Mapping[str, bytes]
+    root: Path,
+    files: Sequence[str],
+    scanned: Mapping[str, Scanned],
+    contents: Mapping[str, bytes],
+    links: Mapping[str, str],
 ) -> Iterator[Shadow]:
     """A shadow of `root` for as long as the context lasts."""
     root = root.resolve()
     temporary = Path(tempfile.mkdtemp(prefix="instrument-")).resolve()
     try:
-        top, scratch = temporary / "tree", temporary / "scratch"
-        top.mkdir()
+        top, scratch = _beside(root, temporary / "tree", contents), temporary / "scratch"
         scratch.mkdir()
         sites = tuple(Site(path, t) for path in sorted(scanned) for t in scanned[path].tokens if t.is_call)
-        renamed = _renamed(sites, contents)
-        _fill(root, top, files, renamed)
-        yield Shadow(root, top, scratch, sites)
+        _fill(root, top, files, _renamed(sites, contents), links)
+        including = frozenset(path for path, found in scanned.items() if found.includes)
+        yield Shadow(root, top, scratch, sites, links, including)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(root: Path, place: Path, contents: Mapping[str, bytes]) -> Path:
+    """A new directory in `place` for the copy of `root`, with links beside it to what lies beside `root`."""
+    ups = [up for up in (b"../", b"../../") if any(up in data for data in contents.values())]
+    place.mkdir()
+    for folder, name in reversed([(p.parent, p.name) for p in (root, root.parent)[: len(ups)] if p.name]):
+        for sibling in _entries(folder):
+            if sibling != name:
+                (place / sibling).symlink_to(folder / sibling)
+        place /= name
+        place.mkdir()
+    return place
+
+
+def _entries(folder: Path) -> list[str]:
+    """What is in `folder`, if it can be read and is not so much that no one means it to be included from."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+    return names if len(names) <= _CROWD else []
 
 
 def _renamed(sites: Sequence[Site], contents: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -137,15 +183,21 @@ def _renamed(sites: Sequence[Site], contents: Mapping[str, bytes]) -> dict[str, 
     return {path: b"".join((*parts, contents[path][end[path] :])) for path, parts in pieces.items()}
 
 
-def _fill(root: Path, top: Path, files: Sequence[str], renamed: Mapping[str, bytes]) -> None:
+def _fill(
+    root: Path, top: Path, files: Sequence[str], renamed: Mapping[str, bytes], links: Mapping[str, str]
+) -> None:
     wanted = {path for path in (*files, *renamed) if not path.endswith(_PRECOMPILED)}
-    for folder in {path.rpartition("/")[0] for path in wanted}:
+    for folder in {path.rpartition("/")[0] for path in (*wanted, *links)}:
         (top / folder).mkdir(parents=True, exist_ok=True)
     for path in wanted:
         if path in renamed:
             (top / path).write_bytes(renamed[path])
         else:
             (top / path).symlink_to(root / path)
+    for path, target in links.items():
+        # A file that was named by a path through a linked directory has made that directory a real one.
+        if not os.path.lexists(top / path):
+            (top / path).symlink_to(target)
 
 
 def _relative(path: Path, root: Path) -> Path | None:

@@ -7,6 +7,8 @@
  *     __SC_DECL_KEY    ~, MACRO    MACRO() is the key's wrapper __SCW__KEY, put where the key is first declared
  *     __SC_CALL_KEY    ~, __SCW__KEY
  *     __SC_INIT_KEY    ~, __SC_JUMP("symbol")    the initial target's assembler name
+ *     __SC_ALIAS_KEY   ~, MACRO    MACRO() gives a static initial target a name of its own, __SCI__KEY: link-time
+ *                      optimisation renames static functions, and merges files that have two of one name
  * A key without them is called through its trampoline, which the compiler itself calls: right for any signature.
  */
 #ifndef STATIC_CALL_H
@@ -77,6 +79,9 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #define __SC_RETURN ".byte 0x2e, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n\t"
 
 /*
+ * The word behind the trampoline makes it unlike every other one: identical code folding (lld --icf=safe too) would
+ * make one trampoline of two keys.
+ *
  * The trampoline's own section, and the record bound to it (SHF_LINK_ORDER), so that section garbage collection
  * keeps both or neither. The key's address comes from the GOT since the key may be another object's; the constant
  * word before each GOTPCREL keeps linkers from taking the table for a `mov` that they could relax (they look at
@@ -90,6 +95,7 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 		"__SCT__" #name ":\n.L__SCT__" #name ":\n\t" \
 		".cfi_startproc\n\t" jump ".cfi_endproc\n\t" \
 		".size __SCT__" #name ", 8\n\t" \
+		".long __SCS__" #name " - .\n\t.long 0\n\t" \
 		".popsection\n\t" \
 		".pushsection __static_call_keys, \"ao\", @progbits, .L__SCT__" #name "\n\t" \
 		".p2align 2\n\t" \
@@ -137,13 +143,21 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
  * `instrument` leaves calls in functions with a target attribute to the compiler for that reason.
  */
 #define __SC_CLOBBER_BASE \
-	"memory", "cc", "r10", "r11", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", \
-		"st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", \
-		"mm5", "mm6", "mm7"
+	"memory", "cc", "r10", "r11", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#ifdef _SOFT_FLOAT
+#define __SC_CLOBBER_X87
+#else
+#define __SC_CLOBBER_X87 , "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"
+#endif
+#ifdef __MMX__
+#define __SC_CLOBBER_MMX , "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
+#else
+#define __SC_CLOBBER_MMX
+#endif
 #ifdef __AVX512F__
 #define __SC_CLOBBER_AVX512 \
 	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", \
-		"xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+		"xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define __SC_CLOBBER_AVX512
 #endif
@@ -153,7 +167,7 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #else
 #define __SC_CLOBBER_APX
 #endif
-#define __SC_CLOBBERS __SC_CLOBBER_BASE __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
+#define __SC_CLOBBERS __SC_CLOBBER_BASE __SC_CLOBBER_X87 __SC_CLOBBER_MMX __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
 
 /*
  * The stack pointer as an in/out operand of a wrapper's call keeps shrink-wrapping from moving the frame behind
@@ -180,6 +194,7 @@ __extension__ register unsigned long __static_call_sp __asm__("rsp");
 #define __SC_JUMP_SLOT_(name) __SC_JUMP_SLOT(name)
 
 #define DEFINE_STATIC_CALL(name, func) \
+	__SC_PICK(__SC_CAT(__SC_ALIAS_, name), __SC_NO_WRAPPER, ~)(); \
 	__SC_DEFINE(name, func, (static_call_fn)(func), \
 		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT_(name), ~))
 #define DEFINE_STATIC_CALL_NULL(name, func) __SC_DEFINE(name, func, (static_call_fn)0, __SC_RETURN)

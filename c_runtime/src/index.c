@@ -198,14 +198,21 @@ static int index_refresh(void)
 static void index_forget(const struct __static_call_object *object)
 {
 	const struct site_record *record = object->sites, *end = object->sites_end;
+	struct site *sites = sc_index.sites.items;
 
 	for (; record < end; record++) {
 		struct site gone = site_of(record);
-		size_t count;
-		struct site *site = index_sites(gone.key, &count);
+		size_t low = 0, high = sc_index.sites.count;
 
-		for (size_t i = 0; i < count; i++)
-			if (site[i].address == gone.address)
-				site[i].home = 0;
+		while (low < high) {
+			size_t middle = low + (high - low) / 2;
+
+			if (compare_sites(&sites[middle], &gone) < 0)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		if (low < sc_index.sites.count && !compare_sites(&sites[low], &gone))
+			sites[low].home = 0;
 	}
 }

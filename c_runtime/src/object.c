@@ -4,11 +4,55 @@
 
 #include <pthread.h>
 
-/*
- * The update lock: objects, index and pokes change under it alone. It checks for errors, so that an update from a
- * signal handler that interrupted an update is told -EDEADLK instead of waiting for itself.
- */
 static pthread_mutex_t update_lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+static int update_begin(sigset_t *blocked)
+{
+	static const int own[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	sigset_t all;
+	int error;
+
+	sigfillset(&all);
+	for (unsigned i = 0; i < sizeof(own) / sizeof(*own); i++)
+		sigdelset(&all, own[i]);
+	pthread_sigmask(SIG_BLOCK, &all, blocked);
+	error = -pthread_mutex_lock(&update_lock);
+	if (error)
+		pthread_sigmask(SIG_SETMASK, blocked, NULL);
+	return error;
+}
+
+static void update_end(const sigset_t *blocked)
+{
+	pthread_mutex_unlock(&update_lock);
+	pthread_sigmask(SIG_SETMASK, blocked, NULL);
+}
+
+/* A fork waits for the update that is under way; the child's one thread is not the one that the lock remembers. */
+static sigset_t fork_blocked;
+
+static void fork_prepare(void)
+{
+	sigset_t blocked;
+
+	if (!update_begin(&blocked))
+		fork_blocked = blocked;
+}
+
+static void fork_parent(void)
+{
+	sigset_t blocked = fork_blocked;
+
+	update_end(&blocked);
+}
+
+static void fork_child(void)
+{
+	static const pthread_mutex_t fresh = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+	update_lock = fresh;
+	pthread_sigmask(SIG_SETMASK, &fork_blocked, NULL);
+}
 
 static struct {
 	struct __static_call_object *first;
@@ -37,20 +81,32 @@ static bool objects_return0(static_call_fn func)
 
 void __static_call_rt_register(struct __static_call_object *object)
 {
-	pthread_mutex_lock(&update_lock);
+	static bool first = true;
+	sigset_t blocked;
+
+	if (update_begin(&blocked))
+		return;
+	if (first) {
+		first = false;
+		pthread_atfork(fork_prepare, fork_parent, fork_child);
+	}
 	if (!object->registered) {
 		object->registered = 1;
 		object->next = registry.first;
 		registry.first = object;
 		registry.generation++;
 		sync_register();
+		update_arrivals(object);
 	}
-	pthread_mutex_unlock(&update_lock);
+	update_end(&blocked);
 }
 
 void __static_call_rt_unregister(struct __static_call_object *object)
 {
-	pthread_mutex_lock(&update_lock);
+	sigset_t blocked;
+
+	if (update_begin(&blocked))
+		return;
 	for (struct __static_call_object **link = &registry.first; *link; link = &(*link)->next)
 		if (*link == object) {
 			*link = object->next;
@@ -59,5 +115,5 @@ void __static_call_rt_unregister(struct __static_call_object *object)
 			index_forget(object);
 			break;
 		}
-	pthread_mutex_unlock(&update_lock);
+	update_end(&blocked);
 }

@@ -20,18 +20,25 @@ static void poke_displacement(const struct poke *poke, uint64_t word)
 	text_store_long(poke->address + poke->length - sizeof(displacement), displacement);
 }
 
-/* Everything but the first byte, which is int3 now. Whole where the word is aligned, for who rests behind it (I2). */
+/*
+ * Everything but the first byte, which is int3 now. A thread may rest right behind it (I2), so a word or a
+ * displacement that one store can write is written by one store.
+ */
 static void store_rest(const struct poke *poke, uint64_t word)
 {
 	const uint8_t *bytes = (const uint8_t *)&word;
+	unsigned single = poke->length - 4u;
 
-	if (poke->how == HOW_RESUME)
-		poke_displacement(poke, word);
-	else if (poke->length == WORD && poke->address % WORD == 0)
+	if (poke->length == WORD && poke->address % WORD == 0 && poke->how != HOW_RESUME) {
 		text_store_word(poke->address, (word & ~0xffULL) | INT3);
+		return;
+	}
+	if ((poke->address + single) % 4)
+		single = poke->length;
 	else
-		for (unsigned i = 1; i < poke->length; i++)
-			text_store_byte(poke->address + i, bytes[i]);
+		poke_displacement(poke, word);
+	for (unsigned i = 1; i < single && poke->how != HOW_RESUME; i++)
+		text_store_byte(poke->address + i, bytes[i]);
 }
 
 static bool by_int3(const struct poke *poke)

@@ -9,13 +9,13 @@
  */
 #include "runtime.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "Hygo", the first word of HygonGenuine; gcc 11 and 12 have no name for it. */
-#define SIGNATURE_HYGON_EBX 0x6f677948
+/* The first words of AuthenticAMD and HygonGenuine, as cpuid leaf 0 has them in ebx. */
+#define VENDOR_AMD 0x68747541
+#define VENDOR_HYGON 0x6f677948
 
 static enum static_call_protocol protocol = STATIC_CALL_AUTO;
 static const char *protocol_reason = "auto: nothing has been updated yet";
@@ -57,14 +57,15 @@ static void explain(void)
 static void policy_init(void)
 {
 	static bool done;
-	unsigned eax, ebx, ecx, edx;
+	unsigned leaf = 0, vendor, ecx, edx;
 	const char *name = secure_getenv("STATIC_CALL_PROTOCOL");
 
 	if (done)
 		return;
 	done = true;
-	if (__get_cpuid(0, &eax, &ebx, &ecx, &edx))
-		core_store_documented = ebx == signature_AMD_ebx || ebx == SIGNATURE_HYGON_EBX;
+	/* Not <cpuid.h>: clang 14's does not assemble under -masm=intel. */
+	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
+	core_store_documented = vendor == VENDOR_AMD || vendor == VENDOR_HYGON;
 	for (unsigned i = 0; name && i < sizeof(protocol_names) / sizeof(*protocol_names); i++)
 		if (!strcmp(name, protocol_names[i])) {
 			protocol = (enum static_call_protocol)i;
@@ -77,26 +78,29 @@ static void policy_init(void)
 
 int static_call_set_protocol(enum static_call_protocol wanted)
 {
+	sigset_t blocked;
 	int error;
 
 	if ((unsigned)wanted >= sizeof(protocol_names) / sizeof(*protocol_names))
 		return -EINVAL;
-	error = -pthread_mutex_lock(&update_lock);
+	error = update_begin(&blocked);
 	if (error)
 		return error;
 	policy_init();
 	protocol = wanted;
 	explain();
-	pthread_mutex_unlock(&update_lock);
+	update_end(&blocked);
 	return 0;
 }
 
 const char *static_call_protocol_reason(void)
 {
-	/* EDEADLK: we are in a signal handler above an update, which has done this already. */
-	if (!pthread_mutex_lock(&update_lock)) {
+	sigset_t blocked;
+
+	/* -EDEADLK: this thread is in an update, which has done this already. */
+	if (!update_begin(&blocked)) {
 		policy_init();
-		pthread_mutex_unlock(&update_lock);
+		update_end(&blocked);
 	}
 	return protocol_reason;
 }

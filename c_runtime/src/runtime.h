@@ -17,6 +17,7 @@
 #ifndef STATIC_CALL_RUNTIME_INTERNAL_H
 #define STATIC_CALL_RUNTIME_INTERNAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,14 @@ static struct insn insn_make_tramp(uintptr_t address, enum form form, uintptr_t 
 static bool insn_reaches(uintptr_t end, uintptr_t target);
 
 /* ---- object.c ---- */
+
+/*
+ * The update lock: objects, index and pokes change under it alone. Signals are blocked with it, so that a handler
+ * cannot interrupt an update and wait for itself; not those that this thread raises itself, SIGTRAP among them.
+ * 0, or -EDEADLK in a thread that has it.
+ */
+static int update_begin(sigset_t *blocked);
+static void update_end(const sigset_t *blocked);
 
 static struct __static_call_object *objects(void);
 /* Changes with every object that comes or goes. */
@@ -150,17 +159,17 @@ static void text_close(void);
  */
 static inline void text_store_byte(uintptr_t address, uint8_t value)
 {
-	__asm__ volatile("movb %1, %0" : "=m"(*(uint8_t *)address) : "q"(value));
+	__asm__ volatile("mov{b} {%1, %0|%0, %1}" : "=m"(*(uint8_t *)address) : "q"(value));
 }
 
 static inline void text_store_long(uintptr_t address, uint32_t value)
 {
-	__asm__ volatile("movl %1, %0" : "=m"(*(uint32_t *)address) : "r"(value));
+	__asm__ volatile("mov{l} {%1, %0|%0, %1}" : "=m"(*(uint32_t *)address) : "r"(value));
 }
 
 static inline void text_store_word(uintptr_t address, uint64_t value)
 {
-	__asm__ volatile("movq %1, %0" : "=m"(*(uint64_t *)address) : "r"(value));
+	__asm__ volatile("mov{q} {%1, %0|%0, %1}" : "=m"(*(uint64_t *)address) : "r"(value));
 }
 
 /* ---- sync.c ---- */
@@ -173,6 +182,9 @@ static int sync_ready(void);
 static int sync_cores(void);
 
 /* ---- update.c ---- */
+
+/* Keys of an object that has just come may have been updated before it, or begin with a NULL that nobody knew of. */
+static void update_arrivals(const struct __static_call_object *object);
 
 static struct static_call_statistics statistics;
 /* Counted by the thread that holds the update lock; read by anyone. */

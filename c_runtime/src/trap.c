@@ -29,8 +29,9 @@ static struct {
  * Who had the signal before us, each time that we took it. Written before it is published and then left alone, so
  * that a handler may read it at any time; sixteen takers later its place is used again.
  */
-static struct sigaction owners[16];
-static const struct sigaction *previous;
+#define OWNERS 16
+static struct sigaction owners[OWNERS];
+static unsigned taken;
 
 static void trap_publish(const struct poke *pokes, size_t count)
 {
@@ -164,12 +165,18 @@ static bool handled(greg_t *registers)
 	return false;
 }
 
-/* A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. */
+/*
+ * A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. A
+ * handler that came after us may hand the trap back to us, as the one it had found: then it goes to the owner before.
+ */
 static void chain(int signal, siginfo_t *info, ucontext_t *context)
 {
-	const struct sigaction *owner = __atomic_load_n(&previous, __ATOMIC_ACQUIRE);
-	struct sigaction standard = { .sa_handler = SIG_DFL };
+	static __thread unsigned depth __attribute__((tls_model("initial-exec")));
+	const struct sigaction standard = { .sa_handler = SIG_DFL };
+	unsigned count = __atomic_load_n(&taken, __ATOMIC_ACQUIRE);
+	const struct sigaction *owner = depth < count ? &owners[(count - 1 - depth) % OWNERS] : &standard;
 
+	depth++;
 	if (owner->sa_flags & SA_SIGINFO) {
 		owner->sa_sigaction(signal, info, context);
 	} else if (owner->sa_handler != SIG_DFL && owner->sa_handler != SIG_IGN) {
@@ -182,6 +189,7 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context)
 		sigaction(SIGTRAP, &standard, NULL);
 		raise(SIGTRAP);
 	}
+	depth--;
 }
 
 static void on_trap(int signal, siginfo_t *info, void *opaque)
@@ -197,8 +205,6 @@ static void on_trap(int signal, siginfo_t *info, void *opaque)
 
 static int trap_install(void)
 {
-	static unsigned taken;
-	struct sigaction *owner = &owners[taken % (sizeof(owners) / sizeof(*owners))];
 	struct sigaction ours = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, now;
 
 	sigfillset(&ours.sa_mask);
@@ -207,8 +213,7 @@ static int trap_install(void)
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
 		return 0;
 	/* Whoever took the signal after us is chained to, as whoever had it before. */
-	*owner = now;
-	taken++;
-	__atomic_store_n(&previous, owner, __ATOMIC_RELEASE);
+	owners[taken % OWNERS] = now;
+	__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
 	return sigaction(SIGTRAP, &ours, NULL) ? -errno : 0;
 }

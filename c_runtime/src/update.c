@@ -4,6 +4,7 @@
  * of ours before the first is written (I3); trampolines are right at all times, and the key says so last (I4).
  */
 #include "runtime.h"
+#include "records.h"
 
 #include <errno.h>
 
@@ -191,13 +192,29 @@ static int commit_all(void)
 	return commit(all_changes.items, all_changes.count);
 }
 
-static int finish(int error)
+static void update_arrivals(const struct __static_call_object *object)
+{
+	const struct key_record *record = object->keys, *end = object->keys_end;
+
+	for (; record < end; record++) {
+		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+		struct insn now = insn_read_tramp(RECORD_ADDRESS(record->tramp));
+		struct change change = { key, __static_call_load(key) };
+
+		/* The slot still has what the definition says. A weak function may be NULL without the linker's notice. */
+		if (change.func != *(static_call_fn *)RECORD_ADDRESS(record->slot) ||
+		    (!change.func && now.form != FORM_RETURN))
+			(void)commit(&change, 1);
+	}
+}
+
+static int finish(int error, const sigset_t *blocked)
 {
 	if (error)
 		COUNT(failures, 1);
 	else
 		COUNT(updates, 1);
-	pthread_mutex_unlock(&update_lock);
+	update_end(blocked);
 	return error;
 }
 
@@ -205,16 +222,18 @@ static int finish(int error)
 int __static_call_rt_update(struct static_call_key *key, static_call_fn func)
 {
 	struct change change = { key, func };
-	int error = -pthread_mutex_lock(&update_lock);
+	sigset_t blocked;
+	int error = update_begin(&blocked);
 
-	return error ? error : finish(commit(&change, 1));
+	return error ? error : finish(commit(&change, 1), &blocked);
 }
 
 int __static_call_rt_init(void)
 {
-	int error = -pthread_mutex_lock(&update_lock);
+	sigset_t blocked;
+	int error = update_begin(&blocked);
 
-	return error ? error : finish(commit_all());
+	return error ? error : finish(commit_all(), &blocked);
 }
 
 void static_call_statistics(struct static_call_statistics *out)

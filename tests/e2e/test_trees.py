@@ -86,6 +86,61 @@ def test_sources_that_include_sources(directive: str, tmp_path: Path) -> None:
     assert "__SCW__own(1)" in (out / "unit.c").read_text()
 
 
+def test_a_header_that_means_another_key_in_a_file_that_was_not_asked(tmp_path: Path) -> None:
+    tree = grow(
+        tmp_path / "src",
+        {
+            "keys.h": "#pragma once\n#include <static_call.h>\nint impl(int);\n"
+            "DECLARE_STATIC_CALL(op, impl);\nDECLARE_STATIC_CALL(op_b, impl);\n",
+            "run.h": '#include "keys.h"\nstatic inline int run(int x) { return static_call(op)(x); }\n',
+            "a.c": '#include "run.h"\nint impl(int x) { return x + 1; }\nDEFINE_STATIC_CALL(op, impl);\n'
+            "int runb(int);\nint main(void) { return run(1) != 2 || static_call(op)(1) != 2 || runb(1) != 101; }\n",
+            "b.c": '#include "keys.h"\n#define op op_b\n#inc\\\nlude "run.h"\nint runb(int x) { return run(x); }\n',
+            "c.c": '#include "keys.h"\nstatic int more(int x) { return x + 100; }\nDEFINE_STATIC_CALL(op_b, more);\n',
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0 and "[IN037]" in done.stderr, done.stderr
+    assert "static_call(op)" in (out / "run.h").read_text() and "__SCW__op(1)" in (out / "a.c").read_text()
+    run([build("gcc-12", [out / name for name in ("a.c", "b.c", "c.c")], tmp_path / "prog")])
+
+
+def test_a_unity_build(tmp_path: Path) -> None:
+    """all.c says nothing of static calls, two.c makes no sense alone."""
+    tree = grow(
+        tmp_path / "src",
+        {
+            "all.c": '#include "one.c"\n#include "sub/two.c"\n',
+            "one.c": "#include <static_call.h>\nstatic int f(int x) { return x; }\nDEFINE_STATIC_CALL(key, f);\n",
+            "sub/two.c": "int main(void) { return static_call(key)(0); }\n",
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert "__SCW__key(0)" in (out / "sub" / "two.c").read_text()
+    run([build("gcc-12", [out / "all.c"], tmp_path / "prog")])
+
+
+def test_a_header_of_the_same_name_is_the_projects_own(tmp_path: Path) -> None:
+    tree = grow(
+        tmp_path / "src",
+        {
+            "core/static_call.h": "#define ZERO 0\n",
+            "core/b.c": '#include "static_call.h"\nint b = ZERO;\n',
+            "a.c": '#include <static_call.h>\n#include "core/static_call.h"\nint f(int x) { return x; }\n'
+            "DEFINE_STATIC_CALL(key, f);\nint main(void) { return static_call(key)(ZERO); }\n",
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert '#include "core/static_call.h"' in (out / "a.c").read_text()
+    assert '#include "static_call.h"' in (out / "core" / "b.c").read_text()
+    run([build("gcc-12", [out / "a.c", out / "core" / "b.c"], tmp_path / "prog")])
+
+
 def test_every_byte_outside_of_an_edit_is_kept(tmp_path: Path) -> None:
     before = (
         b"\xef\xbb\xbf#include <static_call.h>\r\n/* caf\xe9, \x0c */\r\nint f(int x) { return x; }\r\n"

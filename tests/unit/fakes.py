@@ -77,6 +77,7 @@ def resolve(
     units: Sequence[Unit],
     include_dir: Path,
     jobs: int,
+    links: Mapping[str, str],
 ) -> Resolution:
     for path, found in scanned.items():
         for bad in (token for token in found.tokens if token.key == "bad"):
@@ -86,7 +87,9 @@ def resolve(
     return Resolution(reached=frozenset(str(unit.source.relative_to(root)) for unit in units))
 
 
-def plan(scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, mode: Mode) -> Any:
+def plan(
+    scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, mode: Mode, *_: object
+) -> Any:
     sites = {path: tuple(_site(t, mode) for t in found.tokens if t.is_call) for path, found in scanned.items()}
     names = sorted({site.token.key for plans in sites.values() for site in plans})
     keys = tuple(KeyPlan(Key(name, None), *_form(name, mode)) for name in names)

@@ -87,6 +87,17 @@ def test_the_output_as_input_stays_as_it_is(project: Path, capsys: pytest.Captur
     assert run("out", "--diff") == 0
 
 
+def test_a_new_file_in_an_instrumented_tree_is_no_output(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(project, "-o", "out", "-q")
+    lay(Path("out"), {"sub/notes.txt": "static_call(k)", "plain.c": "int x;\n"})
+    assert run("out", "-o", "again", "-q") == 0
+    lay(Path("out"), {"sub/new.c": MAIN})
+    assert run("out", "-o", "other") == 1
+    assert "out/sub/new.c:3:25: error:" in (err := capsys.readouterr().err)
+    assert "[IN009]" in err and "instrument the original sources instead" in err
+    assert not Path("other").exists()
+
+
 def test_an_output_inside_a_tree_is_carried_over(project: Path) -> None:
     run(project / "main.c", project / "ops.c", "-o", project / ".static_call", "-q")
     assert run(project, "-o", "out") == 0
@@ -220,7 +231,8 @@ def test_json_is_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["p r", "-o", "out", "--mod", "x"], "did you mean --mode?"),
         (["p r", "-o", "out", "--strct"], "did you mean --strict?"),
         (["p r", "-o", "out", "--mode", "fast"], "fast"),
-        (["p r", "-o", "out", "-j", "0"], "-j"),
+        (["p r", "-o", "out", "-j", "0"], "0 is not a number of compilers, which is at least 1"),
+        (["p r", "--json", "--diff"], "ask for one of them"),
         (["p r", "--cflags"], "--cflags goes alone"),
         (["none", "-o", "out"], "[IN011]"),
         (["p r", "-o", "p r/out"], "[IN009]"),
@@ -288,6 +300,29 @@ def test_a_full_stdout_is_an_error(project: Path, runtime: Path) -> None:
         done = subprocess.run([*fakes.command(runtime), project, "--json"], stdout=full, stderr=-1, check=False)
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--version", "p?r --json", "explain"])
+def test_a_closed_or_full_stdout_is_2(project: Path, runtime: Path, words: str) -> None:
+    command = " ".join(f"'{word}'" for word in fakes.command(runtime)) + f" {words}"
+    for shell in (f"{command} >&-", f"{command} >/dev/full"):
+        done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cleans_up(project: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    cleaned: list[int] = []
+
+    def run_until_stopped(options: object) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(number)
+
+    monkeypatch.setattr(pipeline, "run", run_until_stopped)
+    assert run(project, "-o", "out") == 128 + number
+    assert cleaned == [number] and signal.getsignal(number) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -26,7 +26,7 @@ def put(out: Path, prerequisites: dict[str, int] | None = None, /, **contents: O
     files = {name.replace("__", "/"): Output(c) if isinstance(c, bytes) else c for name, c in contents.items()}
     outputs = emit.complete(files, ABOUT, out, prerequisites or {})
     changes = emit.compare(out, outputs)
-    emit.apply(out, outputs, changes)
+    emit.apply(out, outputs)
     return changes
 
 
@@ -192,6 +192,32 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert not list(tmp_path.rglob("*instrument-tmp"))
 
 
+def test_nothing_is_written_or_removed_through_somebodys_link(tmp_path: Path) -> None:
+    out, source = tmp_path / "out", tmp_path / "src/sub"
+    source.mkdir(parents=True)
+    put(out, sub__x=b"x", sub__y=b"y")
+    for name in ("x", "y"):
+        (out / "sub" / name).rename(source / name)
+    (out / "sub").rmdir()
+    (out / "sub").symlink_to("../src/sub")
+    before = snapshot(tmp_path)
+    for files in ({"sub__x": b"new"}, {"sub__deeper__x": b"new"}, {"z": b"z"}):
+        with pytest.raises(InstrumentError) as caught:
+            put(out, **files)
+        assert (caught.value.status, caught.value.findings[0].code) == (2, "IN008")
+        assert snapshot(tmp_path) == before
+
+
+def test_another_run_in_between_leaves_no_mix(tmp_path: Path) -> None:
+    mine = emit.complete({"a": Output(b"mine")}, ABOUT, tmp_path, {})
+    emit.apply(tmp_path, mine)
+    assert emit.compare(tmp_path, mine).write == ()
+    put(tmp_path, a=b"theirs", b=b"theirs")
+    emit.apply(tmp_path, mine)
+    assert emit.compare(tmp_path, mine) == emit.Changes()
+    assert not (tmp_path / "b").exists()
+
+
 # ---- a run that dies ------------------------------------------------------------------------------
 
 
@@ -218,9 +244,8 @@ def run_victim(out: Path, files: dict[str, bytes], deadline: int) -> int:
         emit._fill = torn
         outputs = {name: Output(content, mode=0o640) for name, content in files.items()}
         outputs = emit.complete(outputs, ABOUT, out, {})
-        changes = emit.compare(out, outputs)
         sys.addaudithook(lambda event, _: step() if event.partition(".")[0] in ("os", "open", "fcntl") else None)
-        emit.apply(out, outputs, changes)
+        emit.apply(out, outputs)
         os._exit(0)
     finally:
         os._exit(1)

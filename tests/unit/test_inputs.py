@@ -12,6 +12,7 @@ import pytest
 from instrument import compiledb, inputs
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import InstrumentError
+from instrument.includes import Includes
 
 
 def tree(root: Path, **files: str) -> Path:
@@ -155,7 +156,8 @@ def unit_names(root: Path, mentioning: list[str], **texts: str) -> list[str]:
     tree(root, **texts)
     found = inputs.gather([root])
     contents = {name: (root / name).read_bytes() for name in found.files}
-    made = inputs.units(found, mentioning, contents, Commands(Command(("cc",), root)))
+    graph = Includes(found.files, found.links, contents)
+    made = inputs.units(found, mentioning, graph, Commands(Command(("cc",), root)))
     return [unit.source.relative_to(root).as_posix() for unit in made]
 
 
@@ -178,8 +180,29 @@ def test_a_file_compiled_in_two_ways_is_two_units(tmp_path: Path) -> None:
     tree(tmp_path, a_c="")
     ways = (Command(("cc", "-DA"), tmp_path), Command(("cc", "-DB"), tmp_path))
     commands = Commands(Command(("cc",), tmp_path), {tmp_path / "a.c": ways})
-    made = inputs.units(inputs.gather([tmp_path]), ["a.c"], {}, commands)
+    made = inputs.units(inputs.gather([tmp_path]), ["a.c"], Includes((), {}, {}), commands)
     assert [unit.command for unit in made] == [("cc", "-DA"), ("cc", "-DB")]
+
+
+def test_who_includes_a_source_is_asked_as_well(tmp_path: Path) -> None:
+    texts = {
+        "all_c": '#include "one.c"\n#include "s/two.c"',
+        "one_c": "",
+        "s__two_c": "",
+        "far_c": '#include "all.c"',
+    }
+    assert unit_names(tmp_path, ["one.c", "s/two.c"], **texts) == ["all.c", "far.c", "one.c", "s/two.c"]
+
+
+def test_what_no_command_compiles_is_no_unit_and_leaves_its_headers_open(tmp_path: Path) -> None:
+    tree(tmp_path, a_c='#include "k.h"', b_c='#include "k.h"\n#include "m.h"', c_c='#include "b.c"', k_h="", m_h="")
+    commands = Commands(None, {tmp_path / name: (Command(("cc",), tmp_path),) for name in ("a.c", "c.c")})
+    found = inputs.gather([tmp_path])
+    graph = Includes(found.files, {}, {name: (tmp_path / name).read_bytes() for name in found.files})
+    asked = inputs.units(found, ["b.c", "k.h"], graph, commands)
+    assert [unit.source.name for unit in asked] == ["c.c"]
+    assert inputs.incomplete(found, asked, graph, commands) == {"k.h", "m.h"}
+    assert inputs.includable(found, asked, graph) == ["b.c", "c.c", "k.h", "m.h"]
 
 
 # ---- commands -------------------------------------------------------------------------------------
@@ -206,12 +229,17 @@ def test_command_strings_are_shell_words_relative_to_their_directory(tmp_path: P
     assert commands.of(tmp_path / "x.c") == (Command(("cc", '-DA="a b"'), tmp_path / "b d"),)
 
 
-def test_what_the_database_leaves_out_gets_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_database_leaves_out_is_compiled_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "sccache my-cc -m64")
-    commands = compiledb.load(database(tmp_path), ["-DX"])
+    assert compiledb.load(database(tmp_path), ["-DX"]).of(tmp_path / "y.c") == ()
+    commands = compiledb.load(None, ["-DX"])
     assert commands.of(tmp_path / "y.c") == (Command(("my-cc", "-m64", "-DX"), Path.cwd()),)
     monkeypatch.setenv("CC", "")
-    assert compiledb.load(None, []).default.words == ("cc",)
+    assert compiledb.load(None, []).of(tmp_path / "y.c")[0].words == ("cc",)
+    monkeypatch.setenv("CC", "gcc '")
+    with pytest.raises(InstrumentError) as caught:
+        compiledb.load(None, [])
+    assert (caught.value.status, caught.value.findings[0].code) == (2, "IN010")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +247,8 @@ def test_what_the_database_leaves_out_gets_the_default(tmp_path: Path, monkeypat
     ["", "{", "{}", "[1]", '[{"directory": "/", "file": "x"}]', '[{"directory": "/", "command": "cc"}]',
      '[{"directory": "/", "file": "x", "arguments": []}]', '[{"directory": "/", "file": "x", "arguments": [1]}]',
      '[{"directory": "/", "file": "x", "command": "cc \'"}]', '[{"directory": 1, "file": "x", "command": "cc"}]',
-     "\udcff"],
+     '[{"directory": "/", "file": "x", "command": null}]', '[{"directory": "/", "file": "x", "command": ["cc"]}]',
+     '[{"file": "x", "command": "cc"}]', "\udcff"],
 )  # fmt: skip
 def test_a_broken_database_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "compile_commands.json").write_bytes(text.encode(errors="surrogateescape"))

@@ -14,7 +14,8 @@ from tests.unit import fakes
 from tests.unit.fakes import MAIN, PROJECT
 
 MAKEFILE = """\
-CFLAGS = -O1 -I inc
+CFLAGS = -O1 -I inc -isystem ./sys
+CPPFLAGS = -DCPP
 STATIC_CALL_SRCS := main.c ops.c sub/far.c
 include $(shell instrument --makefile)
 prog: main.o ops.o sub/far.o
@@ -37,7 +38,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         **PROJECT,
         "main.c": main,
         "sub/far.c": "#include <far.h>\nint far = FAR;\n",
-        "inc/far.h": "#define FAR 0\n",
+        "inc/far.h": "#include <near.h>\n#define FAR NEAR\n",
+        "sys/near.h": "#define NEAR 0\n",
     }
     root = fakes.lay(tmp_path / "project", {**files, "Makefile": MAKEFILE})
     monkeypatch.chdir(root)
@@ -90,6 +92,24 @@ def test_a_change_in_a_mirrored_header_reaches_the_program(built: Path) -> None:
     assert subprocess.run(["./prog"], check=False).returncode == 5
 
 
+def test_search_paths_of_the_system_kind_are_mirrored_too(built: Path) -> None:
+    done = subprocess.run(["make", "-B", "-n"], capture_output=True, text=True, check=True)
+    assert "-isystem.static_call/./sys" in done.stdout
+
+
+def test_a_deleted_copy_is_made_again(built: Path) -> None:
+    for name in ("ops.c", "static_call/runtime/static_call_runtime.c"):
+        Path(".static_call", name).unlink()
+        assert "instrument" in make("-j2")
+        assert make("-q") == set()
+
+
+def test_the_runtime_gets_no_header_of_the_users(built: Path) -> None:
+    done = subprocess.run(["make", "-B", "-n"], capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stdout.replace("\\\n", " ").splitlines() if " -o static_call_runtime.o" in line]
+    assert "-DCPP" not in line and "-O1" in line
+
+
 def test_another_mode_rebuilds(built: Path) -> None:
     assert make("STATIC_CALL_MODE=trampoline") == {"instrument", "main.o", "prog"}
     assert make("-q", "STATIC_CALL_MODE=trampoline") == set()
@@ -113,7 +133,7 @@ def test_the_default_goal_is_the_users(built: Path) -> None:
 def test_clean_leaves_the_sources(built: Path) -> None:
     make("clean")
     assert {str(path) for path in Path().rglob("*") if path.is_file()} == {
-        "Makefile", "main.c", "ops.c", "ops.h", "sub/far.c", "inc/far.h",
+        "Makefile", "main.c", "ops.c", "ops.h", "sub/far.c", "inc/far.h", "sys/near.h",
     }  # fmt: skip
 
 

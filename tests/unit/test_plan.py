@@ -46,6 +46,27 @@ def test_each_spelling_becomes_a_call_of_the_wrapper() -> None:
     )
 
 
+def test_what_surrounds_a_call_is_told_on_request() -> None:
+    data = b"int f(void) { return sizeof(static_call(k)(1, 2)); }"
+    scanned = {"a.c": scan(data, "a.c")}
+    uses = {("a.c", token.name.start): Use(("k",)) for token in scanned["a.c"].tokens}
+    for describe, told in ((False, (None, False)), (True, ("f", True))):
+        resolution = Resolution({"k": Key("k", BINARY)}, uses)
+        made = plan.plan(scanned, {"a.c": data}, resolution, Mode.INLINE_ASM, describe=describe)
+        (site,) = made.sites["a.c"]
+        assert (site.function, site.unevaluated) == told and site.fate is Fate.REWRITTEN
+
+
+def test_a_file_that_others_may_read_otherwise_is_left() -> None:
+    data = b"int f(void) { return static_call(k)(1, 2); }"
+    scanned = {"a.c": scan(data, "a.c")}
+    token = scanned["a.c"].tokens[0]
+    for wider, form in ((False, Form.INLINE), (True, Form.TRAMPOLINE)):
+        resolution = Resolution({"k": Key("k", BINARY)}, {("a.c", token.name.start): Use(("k",), wider=wider)})
+        (site,) = plan.plan(scanned, {"a.c": data}, resolution, Mode.INLINE_ASM, {"a.c"}).sites["a.c"]
+        assert site.fate is Fate.MACRO and site.stay and site.stay.code == "IN037" and site.forms == (form,)
+
+
 def test_trampoline_mode_calls_the_trampoline_and_says_why() -> None:
     text = "int f(void) { return static_call(k)(1, 2); }"
     assert rewritten(text, mode=Mode.TRAMPOLINE) == "int f(void) { return __SCT__k(1, 2); }"

@@ -18,6 +18,10 @@ def test_line_breaks_inside_of_a_span_are_kept_behind_it() -> None:
     assert apply(b"f(\n  k\r\n)(x)\n", [Edit(Span(0, 9), b"W")]) == b"W\n\r\n(x)\n"
 
 
+def test_a_lone_carriage_return_is_a_line_as_well() -> None:
+    assert apply(b"f(\r  k\r\n\r)(x)\n", [Edit(Span(0, 10), b"W")]) == b"W\r\r\n\r(x)\n"
+
+
 def test_overlapping_edits_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="byte 2"):
         apply(b"abcdef", [Edit(Span(0, 3), b"x"), Edit(Span(2, 4), b"y")])

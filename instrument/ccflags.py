@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""A compiler's flags: which take a word of their own, and which a question must not be asked with.
+
+Knows gcc's and clang's command lines. Must not know what is asked of the compiler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_WITH_VALUE = frozenset({
+    "-A", "-B", "-D", "-I", "-L", "-T", "-U", "-arch", "-idirafter", "-imacros", "-imultilib", "-include",
+    "-include-pch", "-iprefix", "-iquote", "-isysroot", "-isystem", "-iwithprefix", "-iwithprefixbefore", "-mllvm",
+    "-target", "-u", "-x", "-z", "-Xassembler", "-Xclang", "-Xlinker", "-Xpreprocessor", "--define-macro",
+    "--imacros", "--include", "--include-directory", "--include-directory-after", "--include-prefix", "--language",
+    "--param", "--sysroot", "--undefine-macro",
+})  # fmt: skip
+
+# What would write files of its own, stop early, hide the line markers, or make a warning an error.
+_DROPPED_WITH_VALUE = frozenset({
+    "-MF", "-MJ", "-MQ", "-MT", "-aux-info", "-dumpbase", "-dumpbase-ext", "-dumpdir", "-index-store-path", "-o",
+    "-serialize-diagnostics", "--output", "--serialize-diagnostics",
+})  # fmt: skip
+_DROPPED = re.compile(
+    r"--|-[cCEHPQSv]|-CC|-o.+|-d[ADHIMNPUapx]+|-time(?:=.*)?|--output=.*|--dump=.*"
+    r"|--(?:assemble|comments(?:-in-macros)?|compile|no-line-commands|preprocess|trace-includes|verbose)"
+    r"|-M[MDGPV]?|-MMD|-M[FTQJ].+|-dependency-file|--(?:print-missing-file-|(?:write-)?(?:user-)?)dependencies"
+    r"|-Wp,(?:.*,)?-M.*|-Wa,(?:.*,)?-(?:[ao]|-?MD).*|--?save-temps.*|-fsyntax-only|--?analyze|-emit-(?:ast|llvm)"
+    r"|-f(?:directives-only|preprocessed|pch-preprocess|rewrite-includes)"
+    r"|-Werror.*|-?-pedantic-errors|-Wfatal-errors|--?coverage|-ftest-coverage|-f(?:cs-)?profile-.*|-fcoverage-.*"
+    r"|-f(?:callgraph-info|deps-|diagnostics-|dump|opt-info|optimization-record|proc-stat-report).*"
+    r"|-f(?:save-optimization-record|stack-usage|time-report|time-trace).*"
+)
+_PASSED_ON = {"-Xassembler": "-Wa,", "-Xclang": "", "-Xpreprocessor": "-Wp,"}
+
+_WORD = re.compile(r"(?:\\.|'(?:\\.|[^'\\])*+'?|\"(?:\\.|[^\"\\])*+\"?|[^\s'\"\\])+", re.DOTALL)
+_PIECE = re.compile(r"'((?:\\.|[^'\\])*+)'?|\"((?:\\.|[^\"\\])*+)\"?|((?:\\.|[^'\"\\])+)", re.DOTALL)
+_DEPTH = 20
+"""A response file may name itself; gcc gives up as well, only later."""
+
+
+def options(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words, those that belong together together: a flag with the word that is its value."""
+    rest = iter(words)
+    for word in rest:
+        value = next(rest, None) if word in _WITH_VALUE or word in _DROPPED_WITH_VALUE else None
+        yield (word,) if value is None else (word, value)
+
+
+def quiet(words: Sequence[str], cwd: Path) -> tuple[str, ...]:
+    """`words` with response files read, and without what has effects of its own: it only tells of the text."""
+    kept: list[str] = []
+    passed = ""
+    for option in options(list(_expanded(words, cwd, _DEPTH))):
+        name, value = option[0], option[-1]
+        if name in _PASSED_ON:
+            # What follows a flag that is passed on may be its value, which is passed on likewise.
+            drop = _dropped(value) or _dropped(_PASSED_ON[name] + value) or (name == passed and value[:1] != "-")
+        else:
+            drop = _dropped(name)
+        passed = name if drop else ""
+        if not drop:
+            kept += option
+    return tuple(kept)
+
+
+def _dropped(word: str) -> bool:
+    return word in _DROPPED_WITH_VALUE or _DROPPED.fullmatch(word) is not None
+
+
+def _expanded(words: Sequence[str], cwd: Path, depth: int) -> Iterator[str]:
+    """`words` with the contents in place of each `@file` that there is, as gcc reads it."""
+    for word in words:
+        text = _response(cwd / word[1:]) if depth and word.startswith("@") else None
+        if text is None:
+            yield word
+        else:
+            yield from _expanded([_unquoted(m[0]) for m in _WORD.finditer(text)], cwd, depth - 1)
+
+
+def _response(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+
+
+def _unquoted(word: str) -> str:
+    """A backslash takes the next character as it is, in quotes of either kind too."""
+    pieces = ("".join(m.groups("")) for m in _PIECE.finditer(word))
+    return "".join(re.sub(r"\\(.)", r"\1", piece, flags=re.DOTALL) for piece in pieces)
