@@ -29,6 +29,7 @@ from instrument.model import (
     Pointer,
     Qualified,
     Record,
+    Target,
     Typedef,
     Unknown,
     Void,
@@ -46,13 +47,13 @@ BROKEN = (ELFError, DWARFError, ConstructError, struct.error)
 class Probe:
     """What one object says of one key.
 
-    `defined` tells whether the object defines the key, `symbol` is then the initial target's assembler name,
-    None where there is none or it is not certain.
+    `defined` tells whether the object defines the key, `symbol` is then the initial target, None where there is
+    none or it is not certain.
     """
 
     type: CType
     defined: bool
-    symbol: str | None
+    symbol: Target | None
 
 
 def is_x86_64(data: bytes) -> bool:
@@ -70,7 +71,12 @@ def read(data: bytes, keys: Collection[str]) -> dict[str, Probe]:
     targets = _targets(elf, symbols)
     types = _Types()
     found: dict[str, Probe] = {}
-    for key, die in _probes(_debug_information(elf, data), keys):
+    dwarf = _debug_information(elf, data)
+    if any(target.static for target in targets.values()):
+        # A static function can get a second name only from C, so not one that the file defines in assembly.
+        written = _functions(dwarf)
+        targets = {key: t for key, t in targets.items() if not t.static or t.name in written}
+    for key, die in _probes(dwarf, keys):
         pointer = types.of(die)
         pointee = pointer.to if isinstance(pointer, Pointer) else Unknown("a probe that is not a pointer")
         found.setdefault(key, Probe(pointee, KEY_SYMBOL + key in defined, targets.get(key)))
@@ -94,6 +100,12 @@ def _probes(dwarf: Any, keys: Collection[str]) -> Iterator[tuple[str, Any]]:
             key = _probe_key(die, missing)
             if key is not None:
                 yield key, die
+
+
+def _functions(dwarf: Any) -> set[str]:
+    """The names of the functions that are defined in C."""
+    tops = (die for unit in dwarf.iter_CUs() for die in unit.get_top_DIE().iter_children())
+    return {_name(die) or "" for die in tops if die.tag == "DW_TAG_subprogram" and "DW_AT_low_pc" in die.attributes}
 
 
 def _probe_key(die: Any, keys: Collection[str]) -> str | None:
@@ -303,6 +315,7 @@ def _debug_information(elf: ELFFile, data: bytes) -> Any:
 # gcc appends ".0" to a static of a function, clang puts "function." before it.
 _TARGET = re.compile(rf"(?:^|\.){TARGET_PROBE}([^.]+)(?:\.\d+)?$")
 _STT_FUNC, _STT_SECTION = 2, 3
+_STB_LOCAL, _STB_WEAK = 0, 2
 _SHN_UNDEF = 0
 
 
@@ -310,28 +323,35 @@ _SHN_UNDEF = 0
 class _Symbol:
     name: str
     kind: int
+    bind: int
     section: int
     value: int
 
+    @property
+    def target(self) -> Target:
+        return Target(self.name, self.bind == _STB_LOCAL)
 
-def _targets(elf: ELFFile, symbols: Sequence[_Symbol]) -> dict[str, str]:
-    """Key -> assembler name of the function that its `__sci_` pointer is relocated to."""
+
+def _targets(elf: ELFFile, symbols: Sequence[_Symbol]) -> dict[str, Target]:
+    """Key -> the function that its `__sci_` pointer is relocated to."""
     probes = [(m[1], s) for s in symbols if (m := _TARGET.search(s.name))]
     if not probes:
         return {}
     relocations = _relocations(elf, {s.section for _, s in probes})
-    functions: dict[tuple[int, int], set[str]] = {}
+    functions: dict[tuple[int, int], set[Target]] = {}
     for s in symbols:
         if s.kind == _STT_FUNC:
-            functions.setdefault((s.section, s.value), set()).add(s.name)
-    named: dict[str, set[str]] = {}
+            functions.setdefault((s.section, s.value), set()).add(s.target)
+    named: dict[str, set[Target]] = {}
     for key, probe in probes:
         if (probe.section, probe.value) in relocations:
             index, addend = relocations[probe.section, probe.value]
             symbol = symbols[index]
+            # A weak function that nobody defines is NULL, and a jump to it a crash: the slot knows better.
+            missing = symbol.bind == _STB_WEAK and symbol.section == _SHN_UNDEF
             local = symbol.kind == _STT_SECTION
-            names = functions.get((symbol.section, addend), set()) if local else {symbol.name}
-            named.setdefault(key, set()).update(names)
+            found = functions.get((symbol.section, addend), set()) if local else {symbol.target}
+            named.setdefault(key, set()).update(() if missing else found)
     return {key: next(iter(names)) for key, names in named.items() if len(names) == 1}
 
 
@@ -342,7 +362,13 @@ def _symbols(elf: ELFFile) -> list[_Symbol]:
         return []
     names = elf.get_section(table["sh_link"]).data()
     return [
-        _Symbol(names[at : names.index(b"\0", at)].decode("utf-8", "surrogateescape"), info & 15, section, value)
+        _Symbol(
+            names[at : names.index(b"\0", at)].decode("utf-8", "surrogateescape"),
+            info & 15,
+            info >> 4,
+            section,
+            value,
+        )
         for at, info, _, section, value, _ in struct.iter_unpack("<IBBHQQ", table.data())
     ]
 

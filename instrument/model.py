@@ -251,12 +251,20 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A function by its assembler name; `static` if the name is its file's own."""
+
+    name: str
+    static: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """What the compiler says of one key over all translation units.
 
     `type`     the function's type, or None where units disagree or it cannot be had.
     `trouble`  why `type` is None, else None.
-    `symbol`   the assembler name of the function that DEFINE_STATIC_CALL starts with, where every
+    `symbol`   the function that DEFINE_STATIC_CALL starts with, where every
                definition names one and the same function; else None.
     `block`    declared inside a function: a wrapper cannot be emitted there.
     `inexact`  the compiler does not take `type`, written out, for the key's own: debug information hides some
@@ -266,7 +274,7 @@ class Key:
     name: str
     type: Function | None
     trouble: str | None = None
-    symbol: str | None = None
+    symbol: Target | None = None
     block: bool = False
     inexact: bool = False
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
-from instrument import classify, declare
+from instrument import classify, declare, wrapper
 from instrument.model import (
     Api,
     Fate,
@@ -67,6 +67,8 @@ def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
             refusal = signature
         elif unnameable:
             refusal = Refusal("IN026", unnameable)
+        elif wrapper.operands(signature) > wrapper.MAX_OPERANDS:
+            refusal = Refusal("IN021", f"its registers are more than the {wrapper.MAX_OPERANDS} operands of an asm")
         elif key.inexact:
             refusal = Refusal("IN026", "the compiler has the type otherwise than C can spell it here")
         else:

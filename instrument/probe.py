@@ -53,10 +53,15 @@ _ERROR = re.compile(r"^(?P<path>[^\n:]+):(?P<line>\d+):(?:(?P<column>\d+):)? (?:
 
 _SNIPPET = re.compile(r"^ *\d* \|.*\n?", re.MULTILINE)
 
-# Targets with registers (xmm16-31, masks, r16-31) that a wrapper compiled without them cannot name as changed.
-_WIDER = re.compile(rb"target(?:_clones)?(?:__)?\s*\([^;{}]*?(?:avx512|avx10|apx|arch=)")
+# Targets with registers (xmm16-31, masks, r16-31) that a wrapper compiled without them cannot name as changed, and
+# targets without those that it names.
+_WIDER = re.compile(
+    rb"target(?:_clones)?(?:__)?\s*\([^;{}]*?(?:avx512|avx10|apx|arch=|general-regs-only|no-(?:sse|mmx|80387)\b)"
+)
 _PRAGMA_WIDER = re.compile(rb"\n[ \t]*#[ \t]*pragma[ \t]+(?:GCC|clang)[ \t][^\n]*" + _WIDER.pattern)
-_HEAD = re.compile(rb"[;}]")
+_TAIL = re.compile(rb"[;{]")
+_CALLABLE = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
+_ATTRIBUTES = frozenset((b"__attribute__", b"__attribute", b"target", b"__target__", b"target_clones", b"__typeof__"))
 
 _CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
 _FOLD = b"\n#instrument "
@@ -267,18 +272,36 @@ def _read(
 
 
 def _wider(text: bytes, bodies: Sequence[Span], sites: Sequence[Group]) -> Iterator[int]:
-    """The sites in functions that are compiled for more registers than their file."""
+    """The sites in functions that are compiled for other registers than their file."""
+    if b"target" not in text:
+        return
     pragma = _PRAGMA_WIDER.search(text)
     starts = [body.start for body in bodies]
+    wide = _wide_names(text, bodies, starts)
     for group in sites:
         i = bisect_right(starts, group.name.start) - 1
-        if pragma and pragma.start() < group.name.start:
+        inside = i >= 0 and group.name.start < bodies[i].end
+        if (pragma and pragma.start() < group.name.start) or (
+            inside and wide & _declared_names(text, bodies[i].start)
+        ):
             yield _number(group)
-        elif i >= 0 and group.name.start < bodies[i].end:
-            before = text[bodies[i - 1].end if i else 0 : bodies[i].start]
-            head = max((m.end() for m in _HEAD.finditer(before)), default=0)
-            if _WIDER.search(before, head):
-                yield _number(group)
+
+
+def _wide_names(text: bytes, bodies: Sequence[Span], starts: Sequence[int]) -> set[bytes]:
+    """What is declared with such a target; the attribute may stand on a prototype alone, in a header."""
+    names: set[bytes] = set()
+    for m in _WIDER.finditer(text):
+        i = bisect_right(starts, m.start()) - 1
+        if i < 0 or m.start() >= bodies[i].end:
+            end = _TAIL.search(text, m.end())
+            names |= _declared_names(text, end.start() if end else len(text))
+    return names
+
+
+def _declared_names(text: bytes, end: int) -> set[bytes]:
+    """The names before a parenthesis in the declaration that ends at `end`: the function's, and too many."""
+    start = max(text.rfind(b";", 0, end), text.rfind(b"}", 0, end)) + 1
+    return set(_CALLABLE.findall(text, start, end)) - _ATTRIBUTES
 
 
 def _number(group: Group) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from instrument import __version__, declare, templates, wrapper
-from instrument.model import Form, KeyPlan, Layout, Mode
+from instrument.model import Form, KeyPlan, Layout, Mode, Target
 from instrument.plan import Plan
 
 SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SITE_COMPACT_ASM"}
@@ -18,7 +18,7 @@ class KeyView:
 
     name: str
     comment: str
-    symbol: str | None
+    symbol: Target | None
     wrapper: wrapper.Wrapper | None
 
 

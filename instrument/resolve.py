@@ -14,7 +14,7 @@ from pathlib import Path
 
 from instrument import unify
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.model import DECLARATIONS, Api, Function, Key, Place, Resolution, Scanned, Unit, Use
+from instrument.model import DECLARATIONS, Api, Function, Key, Place, Resolution, Scanned, Target, Unit, Use
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
 
@@ -149,7 +149,7 @@ def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]
 
 def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
     told: dict[str, list[tuple[str, Key]]] = {}
-    targets: dict[str, set[str | None]] = {}
+    targets: dict[str, set[Target | None]] = {}
     for answer in answers:
         for name, key in answer.keys.items():
             told.setdefault(name, []).append((_source(answer, tree), key))
@@ -158,7 +158,7 @@ def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
     return {name: _merged(told[name], targets.get(name, set())) for name in sorted(told)}
 
 
-def _merged(told: Sequence[tuple[str, Key]], targets: Set[str | None]) -> Key:
+def _merged(told: Sequence[tuple[str, Key]], targets: Set[Target | None]) -> Key:
     """One key from what each unit, by name, says of it; `targets` has what each definition starts with."""
     first, merged = told[0]
     for unit, key in told[1:]:

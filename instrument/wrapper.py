@@ -68,6 +68,15 @@ def returned(value: Value) -> str:
     return f" ({spelled})__sc_rax"
 
 
+MAX_OPERANDS = 30
+"""What gcc's asm takes (recog.h, MAX_RECOG_OPERANDS), an operand that is read and written counted twice."""
+
+
+def operands(signature: Signature) -> int:
+    """How many operands a wrapper's asm has: each argument in and out, the stack pointer likewise, the result."""
+    return 2 * len(signature.params) + 2 + (1 if signature.result else 0)
+
+
 def build(name: str, signature: Signature) -> Wrapper:
     """The wrapper `__SCW__name` for a signature that travels in registers alone."""
     params = [f"__sc_a{i}" for i in range(len(signature.params))]

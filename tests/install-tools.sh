@@ -9,6 +9,7 @@ need() {
 }
 need gcc-12 gcc-12
 need clang-14 clang-14
+need ld.lld-14 lld-14
 need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 need qemu-aarch64 qemu-user
 need make make

@@ -25,6 +25,7 @@ SOURCES = {
     "refused": ("refused.c",),
     "inside": ("inside.c",),
     "init": ("init.c",),
+    "many": ("many.c",),
     "trap": ("trap.c",),
     "torn": ("torn.c",),
 }

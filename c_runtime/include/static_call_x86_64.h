@@ -194,9 +194,9 @@ __extension__ register unsigned long __static_call_sp __asm__("rsp");
 #define __SC_JUMP_SLOT_(name) __SC_JUMP_SLOT(name)
 
 #define DEFINE_STATIC_CALL(name, func) \
-	__SC_PICK(__SC_CAT(__SC_ALIAS_, name), __SC_NO_WRAPPER, ~)(); \
 	__SC_DEFINE(name, func, (static_call_fn)(func), \
-		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT_(name), ~))
+		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT_(name), ~)); \
+	__SC_PICK(__SC_CAT(__SC_ALIAS_, name), __SC_NO_WRAPPER, ~)()
 #define DEFINE_STATIC_CALL_NULL(name, func) __SC_DEFINE(name, func, (static_call_fn)0, __SC_RETURN)
 #define DEFINE_STATIC_CALL_RET0(name, func) \
 	__SC_DEFINE(name, func, (static_call_fn)__static_call_return0, __SC_JUMP("__static_call_return0"))

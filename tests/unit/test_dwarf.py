@@ -19,6 +19,7 @@ from instrument.model import (
     Pointer,
     Qualified,
     Record,
+    Target,
     Typedef,
     Unknown,
     Void,
@@ -180,6 +181,8 @@ def test_targets(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     #define DEFINE(key, func) PROBE(key, func); struct static_call_key __SCK__##key = { 0 }; TARGET(key, func)
     DEFINE(redirected, sscanf);
     DEFINE(local, second);
+    void missing(void) __attribute__((weak));
+    DEFINE(weak, missing);
     PROBE(null, first);
     TARGET(null, 0);
     PROBE(declared, first);
@@ -187,14 +190,15 @@ def test_targets(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     void g(void) { PROBE(block, first); TARGET(block, first); __SCK__declared.func = 0; }
     """
     found = dwarf.read(
-        compiled(tmp_path, compiler, text, *flags), {"redirected", "local", "null", "declared", "block"}
+        compiled(tmp_path, compiler, text, *flags), {"redirected", "local", "weak", "null", "declared", "block"}
     )
     assert {name: (probe.defined, probe.symbol) for name, probe in found.items()} == {
-        "redirected": (True, "__isoc99_sscanf"),
-        "local": (True, "second"),
+        "redirected": (True, Target("__isoc99_sscanf", static=False)),
+        "local": (True, Target("second", static=True)),
+        "weak": (True, None),
         "null": (False, None),
         "declared": (False, None),
-        "block": (False, "first"),
+        "block": (False, Target("first", static=True)),
     }
 
 

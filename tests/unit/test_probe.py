@@ -35,6 +35,8 @@ def told(text: str, compiler: str, tmp_path: Path) -> Resolution:
         ('__attribute__((noinline, __target__("arch=skylake-avx512")))', True),
         ('__attribute__((target("avx512f"))) int other(int x) { return x; }', False),
         ('__attribute__((target("avx512f"))) int other(int);', False),
+        ('int f(void) __attribute__((noinline, target("avx512f")));', True),
+        ('__attribute__((target("general-regs-only")))', True),
         ('__attribute__((target("avx512f")))\n#line 7\nstatic', True),
     ],
 )

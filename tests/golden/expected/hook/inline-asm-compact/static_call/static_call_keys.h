@@ -4,7 +4,10 @@
 #define STATIC_CALL_KEYS_H
 
 /* greet: inline-asm, int (const char *) */
-#define __SC_INIT_greet ~, __SC_JUMP("hello")
+#define __SC_INIT_greet ~, __SC_JUMP("__SCI__greet")
+#define __SC_ALIAS_greet ~, __SC_NAME_greet
+#define __SC_NAME_greet() extern __typeof__(__SCT__greet) __SCI__greet \
+	__attribute__((__alias__("hello"), __used__, __visibility__("hidden")))
 #define __SC_CALL_greet ~, __SCW__greet
 #pragma push_macro("__SC_DECL_greet")
 #define __SC_DECL_greet ~, __SC_WRAP_greet

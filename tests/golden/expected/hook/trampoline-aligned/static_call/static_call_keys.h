@@ -4,6 +4,9 @@
 #define STATIC_CALL_KEYS_H
 
 /* greet: trampoline, int (const char *); the mode is trampoline [IN035] */
-#define __SC_INIT_greet ~, __SC_JUMP("hello")
+#define __SC_INIT_greet ~, __SC_JUMP("__SCI__greet")
+#define __SC_ALIAS_greet ~, __SC_NAME_greet
+#define __SC_NAME_greet() extern __typeof__(__SCT__greet) __SCI__greet \
+	__attribute__((__alias__("hello"), __used__, __visibility__("hidden")))
 
 #endif

@@ -4,27 +4,51 @@
 #define STATIC_CALL_KEYS_H
 
 /* fill: trampoline, struct big (struct big, int); the result (struct big) is a struct of 40 bytes in memory [IN020] */
-#define __SC_INIT_fill ~, __SC_JUMP("fill")
+#define __SC_INIT_fill ~, __SC_JUMP("__SCI__fill")
+#define __SC_ALIAS_fill ~, __SC_NAME_fill
+#define __SC_NAME_fill() extern __typeof__(__SCT__fill) __SCI__fill \
+	__attribute__((__alias__("fill"), __used__, __visibility__("hidden")))
 
 /* huge: trampoline, huge_t (huge_t); the result (huge_t) is in two registers [IN021] */
-#define __SC_INIT_huge ~, __SC_JUMP("huge")
+#define __SC_INIT_huge ~, __SC_JUMP("__SCI__huge")
+#define __SC_ALIAS_huge ~, __SC_NAME_huge
+#define __SC_NAME_huge() extern __typeof__(__SCT__huge) __SCI__huge \
+	__attribute__((__alias__("huge"), __used__, __visibility__("hidden")))
 
 /* nine: trampoline, double (double, double, double, double, double, double, double, double, double); parameter 9 (double) is on the stack: all 8 SSE registers are taken [IN020] */
-#define __SC_INIT_nine ~, __SC_JUMP("nine")
+#define __SC_INIT_nine ~, __SC_JUMP("__SCI__nine")
+#define __SC_ALIAS_nine ~, __SC_NAME_nine
+#define __SC_NAME_nine() extern __typeof__(__SCT__nine) __SCI__nine \
+	__attribute__((__alias__("nine"), __used__, __visibility__("hidden")))
 
 /* seven: trampoline, int (int, int, int, int, int, int, int); parameter 7 (int) is on the stack: all 6 INTEGER registers are taken [IN020] */
-#define __SC_INIT_seven ~, __SC_JUMP("seven")
+#define __SC_INIT_seven ~, __SC_JUMP("__SCI__seven")
+#define __SC_ALIAS_seven ~, __SC_NAME_seven
+#define __SC_NAME_seven() extern __typeof__(__SCT__seven) __SCI__seven \
+	__attribute__((__alias__("seven"), __used__, __visibility__("hidden")))
 
 /* sum: trampoline, long (int, ...); the function takes further arguments after parameter 1 [IN022] */
-#define __SC_INIT_sum ~, __SC_JUMP("sum")
+#define __SC_INIT_sum ~, __SC_JUMP("__SCI__sum")
+#define __SC_ALIAS_sum ~, __SC_NAME_sum
+#define __SC_NAME_sum() extern __typeof__(__SCT__sum) __SCI__sum \
+	__attribute__((__alias__("sum"), __used__, __visibility__("hidden")))
 
 /* swap: trampoline, struct pair (struct pair); the result (struct pair) is a struct passed by value [IN021] */
-#define __SC_INIT_swap ~, __SC_JUMP("swap")
+#define __SC_INIT_swap ~, __SC_JUMP("__SCI__swap")
+#define __SC_ALIAS_swap ~, __SC_NAME_swap
+#define __SC_NAME_swap() extern __typeof__(__SCT__swap) __SCI__swap \
+	__attribute__((__alias__("swap"), __used__, __visibility__("hidden")))
 
 /* turn: trampoline, double _Complex (double _Complex); the result (double _Complex) is a complex number [IN021] */
-#define __SC_INIT_turn ~, __SC_JUMP("turn")
+#define __SC_INIT_turn ~, __SC_JUMP("__SCI__turn")
+#define __SC_ALIAS_turn ~, __SC_NAME_turn
+#define __SC_NAME_turn() extern __typeof__(__SCT__turn) __SCI__turn \
+	__attribute__((__alias__("turn"), __used__, __visibility__("hidden")))
 
 /* wide: trampoline, long double (long double, long double); the result (long double) is in the x87 registers [IN021] */
-#define __SC_INIT_wide ~, __SC_JUMP("wide")
+#define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
+#define __SC_ALIAS_wide ~, __SC_NAME_wide
+#define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \
+	__attribute__((__alias__("wide"), __used__, __visibility__("hidden")))
 
 #endif

@@ -4,7 +4,10 @@
 #define STATIC_CALL_KEYS_H
 
 /* both: inline-asm, float (int, float, const char *, double) */
-#define __SC_INIT_both ~, __SC_JUMP("both")
+#define __SC_INIT_both ~, __SC_JUMP("__SCI__both")
+#define __SC_ALIAS_both ~, __SC_NAME_both
+#define __SC_NAME_both() extern __typeof__(__SCT__both) __SCI__both \
+	__attribute__((__alias__("both"), __used__, __visibility__("hidden")))
 #define __SC_CALL_both ~, __SCW__both
 #pragma push_macro("__SC_DECL_both")
 #define __SC_DECL_both ~, __SC_WRAP_both
@@ -33,7 +36,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__both
 	__typeof__(__SCW__both)), "the type of both has changed: run instrument again")
 
 /* narrow: inline-asm, signed char (signed char, unsigned char, short, id_t_, _Bool, enum colour) */
-#define __SC_INIT_narrow ~, __SC_JUMP("narrow")
+#define __SC_INIT_narrow ~, __SC_JUMP("__SCI__narrow")
+#define __SC_ALIAS_narrow ~, __SC_NAME_narrow
+#define __SC_NAME_narrow() extern __typeof__(__SCT__narrow) __SCI__narrow \
+	__attribute__((__alias__("narrow"), __used__, __visibility__("hidden")))
 #define __SC_CALL_narrow ~, __SCW__narrow
 #pragma push_macro("__SC_DECL_narrow")
 #define __SC_DECL_narrow ~, __SC_WRAP_narrow
@@ -64,7 +70,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__narr
 	__typeof__(__SCW__narrow)), "the type of narrow has changed: run instrument again")
 
 /* nothing: inline-asm, void (void) */
-#define __SC_INIT_nothing ~, __SC_JUMP("nothing")
+#define __SC_INIT_nothing ~, __SC_JUMP("__SCI__nothing")
+#define __SC_ALIAS_nothing ~, __SC_NAME_nothing
+#define __SC_NAME_nothing() extern __typeof__(__SCT__nothing) __SCI__nothing \
+	__attribute__((__alias__("nothing"), __used__, __visibility__("hidden")))
 #define __SC_CALL_nothing ~, __SCW__nothing
 #pragma push_macro("__SC_DECL_nothing")
 #define __SC_DECL_nothing ~, __SC_WRAP_nothing
@@ -88,7 +97,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__noth
 	__typeof__(__SCW__nothing)), "the type of nothing has changed: run instrument again")
 
 /* reals: inline-asm, double (float, double, float, double, float, double, float, double) */
-#define __SC_INIT_reals ~, __SC_JUMP("reals")
+#define __SC_INIT_reals ~, __SC_JUMP("__SCI__reals")
+#define __SC_ALIAS_reals ~, __SC_NAME_reals
+#define __SC_NAME_reals() extern __typeof__(__SCT__reals) __SCI__reals \
+	__attribute__((__alias__("reals"), __used__, __visibility__("hidden")))
 #define __SC_CALL_reals ~, __SCW__reals
 #pragma push_macro("__SC_DECL_reals")
 #define __SC_DECL_reals ~, __SC_WRAP_reals
@@ -121,7 +133,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__real
 	__typeof__(__SCW__reals)), "the type of reals has changed: run instrument again")
 
 /* text: inline-asm, const char *(void) */
-#define __SC_INIT_text ~, __SC_JUMP("text")
+#define __SC_INIT_text ~, __SC_JUMP("__SCI__text")
+#define __SC_ALIAS_text ~, __SC_NAME_text
+#define __SC_NAME_text() extern __typeof__(__SCT__text) __SCI__text \
+	__attribute__((__alias__("text"), __used__, __visibility__("hidden")))
 #define __SC_CALL_text ~, __SCW__text
 #pragma push_macro("__SC_DECL_text")
 #define __SC_DECL_text ~, __SC_WRAP_text
@@ -146,7 +161,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__text
 	__typeof__(__SCW__text)), "the type of text has changed: run instrument again")
 
 /* truth: inline-asm, _Bool (int) */
-#define __SC_INIT_truth ~, __SC_JUMP("truth")
+#define __SC_INIT_truth ~, __SC_JUMP("__SCI__truth")
+#define __SC_ALIAS_truth ~, __SC_NAME_truth
+#define __SC_NAME_truth() extern __typeof__(__SCT__truth) __SCI__truth \
+	__attribute__((__alias__("truth"), __used__, __visibility__("hidden")))
 #define __SC_CALL_truth ~, __SCW__truth
 #pragma push_macro("__SC_DECL_truth")
 #define __SC_DECL_truth ~, __SC_WRAP_truth
@@ -172,7 +190,10 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__trut
 	__typeof__(__SCW__truth)), "the type of truth has changed: run instrument again")
 
 /* wide: inline-asm, unsigned long (long, unsigned long, volatile const char *, int (*)[4], visit, void **) */
-#define __SC_INIT_wide ~, __SC_JUMP("wide")
+#define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
+#define __SC_ALIAS_wide ~, __SC_NAME_wide
+#define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \
+	__attribute__((__alias__("wide"), __used__, __visibility__("hidden")))
 #define __SC_CALL_wide ~, __SCW__wide
 #pragma push_macro("__SC_DECL_wide")
 #define __SC_DECL_wide ~, __SC_WRAP_wide
