@@ -207,7 +207,7 @@ def test_includes() -> None:
         b'"static_call.h"',
         b"<static_call.h>",
     ]
-    assert [(i.place.line, i.place.column) for i in scanned.includes] == [(1, 10), (2, 10), (3, 24), (9, 15)]
+    assert [(i.place.line, i.place.column) for i in scanned.includes] == [(1, 10), (9, 15)]
     assert scanned.tokens == ()
 
 
