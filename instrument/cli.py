@@ -31,7 +31,8 @@ Compiler flags for files that no compile_commands.json tells of go after --:
 For build files: --cflags, --libs, --makefile and --include-dir print where the runtime is;
 `instrument explain CODE` says what a code in a message means.
 
-Exit status: 0 fine, 1 findings (--check, --diff, --strict), 2 usage, settings or internal error.
+Exit status: 0 fine; 1 an error in the sources, or what --check, --diff or --strict found; 2 usage,
+configuration or internal error.
 """
 
 
