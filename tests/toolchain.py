@@ -26,6 +26,7 @@ SOURCES = {
     "inside": ("inside.c",),
     "init": ("init.c",),
     "many": ("many.c",),
+    "signals": ("signals.c",),
     "trap": ("trap.c",),
     "torn": ("torn.c",),
 }

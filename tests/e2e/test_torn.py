@@ -92,3 +92,10 @@ def test_init_directs_every_call(mode: str, layout: str, tmp_path: Path) -> None
     # The hook's site; then the other sites but that of libc's function, which is out of reach: its trampoline,
     # which went by the PLT, now goes through the slot.
     assert run([prog]) == ("init: 1 then 4\n" if mode == "inline-asm" else "init: 0 then 1\n")
+
+
+@pytest.mark.parametrize(("mode", "layout"), FORMS)
+def test_updates_from_handlers_and_forked_children(mode: str, layout: str, tmp_path: Path) -> None:
+    prog = build("gcc-12", instrumented("signals", tmp_path / "out", mode, layout), tmp_path / "prog", "-O2")
+    for protocol in ("auto", "int3-push"):
+        run([prog], STATIC_CALL_PROTOCOL=protocol)
