@@ -8,6 +8,8 @@ need() {
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need gcc-12 gcc-12
+need gcc-11 gcc-11
+need patch patch
 need clang-14 clang-14
 need ld.lld-14 lld-14
 need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
