@@ -22,8 +22,8 @@
  * (void *)__static_call_return0. static_call() of a key that is NULL is a mistake: it crashes, or does nothing and
  * returns garbage once instrumented; use static_call_cond().
  *
- * Errors (only of instrumented programs): -ENOMEM; -EDEADLK from a signal handler that interrupted an update;
- * -EOPNOTSUPP if the protocol that was asked for cannot make this change; -EINVAL if unexpected bytes stand at a
+ * Errors (only of instrumented programs): -ENOMEM; -EDEADLK in a handler of a fault of the update itself (other
+ * signals wait until it is over); -EOPNOTSUPP if the protocol that was asked for cannot make this change; -EINVAL if unexpected bytes stand at a
  * call; -ENOSYS or -EPERM without membarrier; what mprotect said where text cannot be made writable.
  */
 #ifndef STATIC_CALL_H

@@ -24,7 +24,7 @@ enum static_call_protocol {
 /**
  * Choose the protocol for the updates from now on. The environment variable STATIC_CALL_PROTOCOL (auto, int3-push,
  * int3-resume, atomic) sets the one to start with.
- * Returns 0; -EINVAL for a value that is none of the above; -EDEADLK from a handler that interrupted an update.
+ * Returns 0; -EINVAL for a value that is none of the above; -EDEADLK in a handler of an update's own fault.
  */
 int static_call_set_protocol(enum static_call_protocol protocol);
 

@@ -7,6 +7,7 @@
 #include "records.h"
 
 #include <errno.h>
+#include <string.h>
 
 static struct {
 	struct array sites, tramps;
@@ -14,37 +15,40 @@ static struct {
 	unsigned long generation;
 } sc_index;
 
+/* What sites and trampolines begin with, and are sorted by. */
+struct entry {
+	uintptr_t address;
+	struct static_call_key *key;
+};
+__extension__ _Static_assert(offsetof(struct site, address) == 0 && offsetof(struct tramp, address) == 0, "an entry comes first");
+__extension__ _Static_assert(offsetof(struct site, key) == offsetof(struct entry, key), "an entry comes first");
+__extension__ _Static_assert(offsetof(struct tramp, key) == offsetof(struct entry, key), "an entry comes first");
+
 static int by_pointer(uintptr_t a, uintptr_t b)
 {
 	return (a > b) - (a < b);
 }
 
-static int compare_sites(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
-	const struct site *x = a, *y = b;
-	int order = by_pointer((uintptr_t)x->key, (uintptr_t)y->key);
+	struct entry x, y;
+	int order;
 
-	return order ? order : by_pointer(x->address, y->address);
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	order = by_pointer((uintptr_t)x.key, (uintptr_t)y.key);
+	return order ? order : by_pointer(x.address, y.address);
 }
 
-static int compare_tramps(const void *a, const void *b)
-{
-	const struct tramp *x = a, *y = b;
-	int order = by_pointer((uintptr_t)x->key, (uintptr_t)y->key);
-
-	return order ? order : by_pointer(x->address, y->address);
-}
-
-/* The first item whose key is not below `key`. `size` is the item's, `offset` where its key pointer lies. */
-static size_t lower_bound(const struct array *array, size_t size, size_t offset, const struct static_call_key *key)
+/* The first item of `size` bytes that is not below `wanted`. */
+static size_t lower_bound(const struct array *array, size_t size, struct entry wanted)
 {
 	size_t low = 0, high = array->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const char *item = (const char *)array->items + middle * size;
 
-		if (*(struct static_call_key *const *)(const void *)(item + offset) < key)
+		if (compare_entries((const char *)array->items + middle * size, &wanted) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -52,34 +56,24 @@ static size_t lower_bound(const struct array *array, size_t size, size_t offset,
 	return low;
 }
 
+/* The items of one key: the first, and how many; NULL where there are none. */
+static void *items_of(const struct array *array, size_t size, const struct static_call_key *key, size_t *count)
+{
+	struct static_call_key *mutable = (struct static_call_key *)(uintptr_t)key;
+	size_t first = lower_bound(array, size, (struct entry){ 0, mutable });
+
+	*count = lower_bound(array, size, (struct entry){ UINTPTR_MAX, mutable }) - first;
+	return *count ? (char *)array->items + first * size : NULL;
+}
+
 static struct site *index_sites(const struct static_call_key *key, size_t *count)
 {
-	struct site *sites = sc_index.sites.items;
-	size_t first = lower_bound(&sc_index.sites, sizeof(*sites), offsetof(struct site, key), key), end = first;
-
-	if (first == sc_index.sites.count) {
-		*count = 0;
-		return sites;
-	}
-	while (end < sc_index.sites.count && sites[end].key == key)
-		end++;
-	*count = end - first;
-	return sites + first;
+	return items_of(&sc_index.sites, sizeof(struct site), key, count);
 }
 
 static struct tramp *index_tramps(const struct static_call_key *key, size_t *count)
 {
-	struct tramp *tramps = sc_index.tramps.items;
-	size_t first = lower_bound(&sc_index.tramps, sizeof(*tramps), offsetof(struct tramp, key), key), end = first;
-
-	if (first == sc_index.tramps.count) {
-		*count = 0;
-		return tramps;
-	}
-	while (end < sc_index.tramps.count && tramps[end].key == key)
-		end++;
-	*count = end - first;
-	return tramps + first;
+	return items_of(&sc_index.tramps, sizeof(struct tramp), key, count);
 }
 
 static const struct tramp *index_all_tramps(size_t *count)
@@ -139,9 +133,9 @@ static int bring_home(void)
 		struct site *site = &sites[i];
 		struct insn insn;
 
-		while (j < sc_index.old_sites.count && compare_sites(&olds[j], site) < 0)
+		while (j < sc_index.old_sites.count && compare_entries(&olds[j], site) < 0)
 			j++;
-		if (j < sc_index.old_sites.count && !compare_sites(&olds[j], site) && olds[j].home) {
+		if (j < sc_index.old_sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
 			site->home = olds[j].home;
 			site->rested = olds[j].rested;
 			continue;
@@ -166,9 +160,9 @@ static int rebuild(void)
 			error = gather_tramps(object);
 	}
 	if (!error)
-		error = array_sort(&sc_index.sites, &sc_index.scratch, sizeof(struct site), compare_sites);
+		error = array_sort(&sc_index.sites, &sc_index.scratch, sizeof(struct site), compare_entries);
 	if (!error)
-		error = array_sort(&sc_index.tramps, &sc_index.scratch, sizeof(struct tramp), compare_tramps);
+		error = array_sort(&sc_index.tramps, &sc_index.scratch, sizeof(struct tramp), compare_entries);
 	return error ? error : bring_home();
 }
 
@@ -202,17 +196,9 @@ static void index_forget(const struct __static_call_object *object)
 
 	for (; record < end; record++) {
 		struct site gone = site_of(record);
-		size_t low = 0, high = sc_index.sites.count;
+		size_t at = lower_bound(&sc_index.sites, sizeof(gone), (struct entry){ gone.address, gone.key });
 
-		while (low < high) {
-			size_t middle = low + (high - low) / 2;
-
-			if (compare_sites(&sites[middle], &gone) < 0)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		if (low < sc_index.sites.count && !compare_sites(&sites[low], &gone))
-			sites[low].home = 0;
+		if (at < sc_index.sites.count && !compare_entries(&sites[at], &gone))
+			sites[at].home = 0;
 	}
 }
