@@ -4,9 +4,9 @@
 Written from "System V Application Binary Interface, AMD64 Architecture Processor Supplement", section 3.2.3
 (parameter passing). Pure: types in, registers out. Must not know C text, modes or compilers.
 
-First every value is classified, then registers are dealt out in order, as the document does it. This version
-carries the one-eightbyte classes INTEGER and SSE; whatever has another class is refused by name in `_class`,
-which is the one place to teach more.
+First every value is classified, eightbyte by eightbyte; then registers are dealt out in order, as the document
+does it. What compilers are known to pass in different ways (docs/design.md section 2) is refused (IN038), and so is
+every type that is not named here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from instrument.model import (
     CType,
     Encoding,
     Enum,
+    Field,
     Function,
+    Piece,
     Pointer,
     Qualified,
     Record,
@@ -34,26 +36,34 @@ from instrument.model import (
 
 
 class Class(Enumeration):
-    """The classes of 3.2.3 "Classification" that this version assigns."""
+    """The classes of 3.2.3 "Classification", each of one eightbyte; COMPLEX_X87 and MEMORY are of a whole value."""
 
+    NO_CLASS = "NO_CLASS"
     INTEGER = "INTEGER"
     SSE = "SSE"
+    SSEUP = "SSEUP"
+    X87 = "X87"
+    X87UP = "X87UP"
+    COMPLEX_X87 = "COMPLEX_X87"
+    MEMORY = "MEMORY"
 
 
-@dataclass(frozen=True, slots=True)
-class _Scalar:
-    cls: Class
-    size: int
-    signed: bool
+Classes = tuple[Class, ...]
 
+_X87 = frozenset({Class.X87, Class.X87UP, Class.COMPLEX_X87})
 
 # 3.2.3 "Passing", rules 2 and 3: the next available register of this sequence.
-_SEQUENCE = {
+_ARGUMENTS = {
     Class.INTEGER: ("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
     Class.SSE: tuple(f"xmm{n}" for n in range(8)),
 }
-# 3.2.3 "Returning of Values", rules 3 and 4.
-_RESULT = {Class.INTEGER: "rax", Class.SSE: "xmm0"}
+# 3.2.3 "Returning of Values", rules 3, 4, 6 and 8 (7: "X87UP ... together with the previous X87 value in %st0").
+_RESULTS = {
+    Class.INTEGER: ("rax", "rdx"),
+    Class.SSE: ("xmm0", "xmm1"),
+    Class.X87: ("st0",),
+    Class.COMPLEX_X87: ("st0", "st1"),
+}
 
 
 def classify(fn: Function) -> Signature | Refusal:
@@ -64,10 +74,11 @@ def classify(fn: Function) -> Signature | Refusal:
     result = _result(fn.result)
     if isinstance(result, Refusal):
         return result
-    free = _Registers()
+    # "Returning of Values", rule 2: the address of the memory "as if it were the first argument".
+    arguments = _Registers(_ARGUMENTS, {Class.INTEGER: 1 if result and not result.pieces else 0})
     params = []
     for number, t in enumerate(fn.params, 1):
-        value = free.take(t, f"parameter {number} ({_describe(t)})")
+        value = _argument(t, f"parameter {number} ({_describe(t)})", arguments)
         if isinstance(value, Refusal):
             return value
         params.append(value)
@@ -86,88 +97,210 @@ def _form(fn: Function) -> Refusal | None:
     return None
 
 
-def _result(t: CType) -> Value | Refusal | None:
-    if isinstance(_plain(t), Void):
-        return None
-    found = _class(t, f"the result ({_describe(t)})", is_result=True)
-    if isinstance(found, Refusal):
-        return found
-    return Value(t, _RESULT[found.cls], found.size, found.signed)
+# ---- 3.2.3 "Passing" and "Returning of Values" -------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Registers:
-    """3.2.3 "Passing": registers get assigned in left-to-right order; what finds none is passed in memory."""
+    """The registers of each class, dealt out in their order."""
 
-    used: dict[Class, int] = field(default_factory=lambda: dict.fromkeys(Class, 0))
+    sequences: dict[Class, tuple[str, ...]]
+    used: dict[Class, int] = field(default_factory=dict)
 
-    def take(self, t: CType, where: str) -> Value | Refusal:
-        found = _class(t, where, is_result=False)
-        if isinstance(found, Refusal):
-            return found
-        sequence, next_ = _SEQUENCE[found.cls], self.used[found.cls]
-        if next_ == len(sequence):
-            taken = f"all {len(sequence)} {found.cls.value} registers are taken"
-            return Refusal("IN020", f"{where} is on the stack: {taken}")
-        self.used[found.cls] = next_ + 1
-        return Value(t, sequence[next_], found.size, found.signed)
+    def take(self, classes: Classes, size: int) -> tuple[Piece, ...] | None:
+        """A value's pieces; None, and no register taken, if there are not enough for all its eightbytes."""
+        used, pieces = dict(self.used), []
+        for i, cls in enumerate(classes):
+            if cls in self.sequences:
+                number = used.get(cls, 0)
+                if number == len(self.sequences[cls]):
+                    return None
+                used[cls] = number + 1
+                # An SSEUP or X87UP is in the upper half of the register before it; so is half of a COMPLEX_X87.
+                width = 8 if cls in (Class.INTEGER, Class.SSE) and not _goes_on(classes, i) else 16
+                start = 8 * i if cls is not Class.COMPLEX_X87 else 16 * i
+                pieces.append(Piece(self.sequences[cls][number], start, min(width, size - start)))
+        self.used = used
+        return tuple(pieces)
 
 
-def _class(t: CType, where: str, *, is_result: bool) -> _Scalar | Refusal:
-    """3.2.3 "Classification" of one value; `where` names it in a refusal."""
+def _goes_on(classes: Classes, i: int) -> bool:
+    return i + 1 < len(classes) and classes[i + 1] in (Class.SSEUP, Class.X87UP)
+
+
+def _argument(t: CType, where: str, registers: _Registers) -> Value | Refusal:
+    classes = _classes(t, where)
+    if isinstance(classes, Refusal):
+        return classes
+    if classes[0] is Class.MEMORY or classes[0] in _X87:
+        # "Passing", rule 5: "class is X87, X87UP or COMPLEX_X87, it is passed in memory".
+        what = "every x87 argument" if classes[0] in _X87 else "every argument of class MEMORY"
+        return Refusal("IN020", f"{where} is on the stack, as {what}")
+    pieces = registers.take(classes, _size(t))
+    if pieces is None:
+        return Refusal("IN020", f"{where} is on the stack: not enough registers are left")
+    return Value(t, _size(t), pieces, _signed(t))
+
+
+def _result(t: CType) -> Value | Refusal | None:
+    if isinstance(_plain(t), Void):
+        return None
+    classes = _classes(t, f"the result ({_describe(t)})")
+    if isinstance(classes, Refusal):
+        return classes
+    # Two registers of each class are enough for whatever is not of class MEMORY.
+    pieces = _Registers(_RESULTS).take(classes, _size(t)) or ()
+    return Value(t, _size(t), pieces, _signed(t))
+
+
+# ---- 3.2.3 "Classification" ---------------------------------------------------------------------------
+
+
+def _classes(t: CType, where: str) -> Classes | Refusal:
+    """The classes of a value's eightbytes; `where` names it in a refusal."""
     if _is_atomic(t):
-        # Compilers disagree about _Atomic aggregates, and clang gives one a size of its own (parsing.md 3.6).
-        return Refusal("IN021", f"{where} is _Atomic")
+        return Refusal("IN038", f"{where} is _Atomic")
     plain = _plain(t)
-    match plain:
-        case Pointer():
-            return _Scalar(Class.INTEGER, 8, False)
-        case Enum(size=1 | 2 | 4 | 8 as size):
-            return _Scalar(Class.INTEGER, size, plain.signed)
-        case Base():
-            return _arithmetic(plain, where, is_result)
-        case Record():
-            return _record(plain, where)
-        case Array(vector=True):
-            return Refusal("IN021", f"{where} is a vector")
-        case Unknown():
-            return Refusal("IN026", f"{where} is of a kind that is not known here: {plain.what}")
-    return Refusal("IN021", f"{where} is not a value that can be passed")
+    if isinstance(plain, Record):
+        return _record(plain, where)
+    return _scalar(plain) or _unknown(plain, where)
 
 
-def _arithmetic(t: Base, where: str, is_result: bool) -> _Scalar | Refusal:
+def _scalar(t: CType) -> Classes | None:
+    """The classes of what is not a record; None if they are not certain."""
     match t:
         # "Arguments of types (signed and unsigned) _Bool, char, short, int, long, long long, and pointers are
-        # in the INTEGER class."
+        # in the INTEGER class." Enumerated types are integers (figure 3.1).
+        case Pointer() | Enum(size=1 | 2 | 4 | 8):
+            return (Class.INTEGER,)
         case Base(encoding=Encoding.SIGNED | Encoding.UNSIGNED | Encoding.BOOL, size=1 | 2 | 4 | 8):
-            return _Scalar(Class.INTEGER, t.size, t.encoding is Encoding.SIGNED)
-        # "Arguments of types float, double ... are in class SSE." long double is one too under -mlong-double-64.
-        case Base(encoding=Encoding.FLOAT, size=4 | 8):
-            return _Scalar(Class.SSE, t.size, False)
-        # X87 and COMPLEX_X87 have no registers for arguments ("Passing", rule 5): memory. The name is all that
-        # tells long double and _Float64x from the 16-byte SSE types; under -mlong-double-128 not even it does.
-        case Base(name="long double" | "_Float64x" | "long double _Complex") if not is_result:
-            return Refusal("IN020", f"{where} is on the stack, as every x87 argument")
-        case Base(name="long double" | "_Float64x" | "long double _Complex"):
-            return Refusal("IN021", f"{where} is in the x87 registers")
-        case Base(size=16, encoding=Encoding.FLOAT):
-            return Refusal("IN021", f"{where} is of class SSE and SSEUP")
-        case Base(encoding=Encoding.COMPLEX):
-            return Refusal("IN021", f"{where} is a complex number")
-        case Base(size=16, encoding=Encoding.SIGNED | Encoding.UNSIGNED):
-            return Refusal("IN021", f"{where} is in two registers")
-    return Refusal("IN021", f"{where} is of an arithmetic type that the inline form does not carry")
+            return (Class.INTEGER,)
+        # "Arguments of type __int128 offer the same operations as INTEGERs, yet they do not fit into one
+        # general purpose register but require two registers."
+        case Base(encoding=Encoding.SIGNED | Encoding.UNSIGNED, size=16):
+            return (Class.INTEGER, Class.INTEGER)
+        # "Arguments of type long double: the 64-bit mantissa is class X87, the 16-bit exponent plus 6 bytes of
+        # padding belongs to class X87UP." Only the name tells it from the 16-byte type of SSE (parsing.md 3.5).
+        case Base(name="long double" | "_Float64x", size=16):
+            return (Class.X87, Class.X87UP)
+        case Base(name="long double _Complex", size=32):
+            return (Class.COMPLEX_X87, Class.COMPLEX_X87)
+        # "Arguments of types __float128 and __m128 are split into two halves", SSE and SSEUP.
+        case Base(name="__float128" | "_Float128", size=16):
+            return (Class.SSE, Class.SSEUP)
+        # "Arguments of types _Float16, float, double and __m64 are in class SSE."
+        case Base(name="_Float16", encoding=Encoding.FLOAT, size=2) | Base(encoding=Encoding.FLOAT, size=4 | 8):
+            return (Class.SSE,)
+        # "complex T ... is treated as struct { T real; T imag; }".
+        case Base(encoding=Encoding.COMPLEX, size=8 | 16):
+            return (Class.SSE,) * (t.size // 8)
+        case Array(vector=True):
+            return _vector(t)
+    return None
 
 
-def _record(t: Record, where: str) -> Refusal:
-    if t.size is None:
+def _vector(t: Array) -> Classes | None:
+    """__m64 and __m128. Compilers disagree about smaller vectors and about a vector of one double, and pass larger
+    ones as the file's own -m flags have it (parsing.md 3.6)."""
+    match t.of:
+        case Base(encoding=Encoding.SIGNED | Encoding.UNSIGNED | Encoding.FLOAT, size=1 | 2 | 4 | 8 as size):
+            if t.of.name == "_Float16":
+                return None
+            width = size * (t.length or 0)
+            if width == 16:
+                return (Class.SSE, Class.SSEUP)
+            if width == 8 and size != 8:
+                return (Class.SSE,)
+    return None
+
+
+def _unknown(t: CType, where: str) -> Refusal:
+    if isinstance(t, Array) and t.vector:
+        return Refusal("IN038", f"{where} is a vector that compilers pass in different ways")
+    return Refusal("IN021", f"{where} is of a type that is not known here")
+
+
+def _record(t: Record, where: str) -> Classes | Refusal:
+    if t.size is None or t.content is None:
         return Refusal("IN021", f"{where} is incomplete here, so how it is passed is not known")
-    # "If the size of an object is larger than eight eightbytes, or it contains unaligned fields, it has class
-    # MEMORY", and after the post-merger step 5(c) so has all above two eightbytes that is not one SSE value.
-    # A union of one __m256 is that exception; it needs more than the inline form carries in either case.
-    if t.size > 16:
-        return Refusal("IN020", f"{where} is a {t.kind} of {t.size} bytes in memory")
-    return Refusal("IN021", f"{where} is a {t.kind} passed by value")
+    fields = t.content.fields
+    # "If the size of an object is larger than eight eightbytes ... it has class MEMORY", and by the post-merger
+    # clean-up (c) so has what is above two eightbytes and not one wide vector.
+    if t.size > 64 or (t.size > 16 and not any(_is_wide(field) for field in fields)):
+        return (Class.MEMORY,)
+    doubt = t.content.doubt or _doubt(t, fields)
+    if doubt:
+        return Refusal("IN038", f"{where} has {doubt}, which compilers pass in different ways")
+    classes = [Class.NO_CLASS] * ((t.size + 7) // 8)
+    kinds: set[Class] = set()
+    for part in fields:
+        found = (Class.INTEGER,) if part.bitfield else _scalar(_plain(part.type))
+        if found is None:
+            return Refusal("IN021", f"{where} has a member of a type that is not known here")
+        kinds.update(found)
+        first, last = part.start // 64, (part.start + part.width - 1) // 64
+        for i in range(first, last + 1):
+            classes[i] = _merged(classes[i], found[min(i - first, len(found) - 1)])
+    if t.content.unseen and {*kinds, *classes} != {Class.INTEGER}:
+        return Refusal("IN038", f"{where} {t.content.unseen}")
+    return _cleaned(tuple(classes))
+
+
+def _is_wide(part: Field) -> bool:
+    """Whether a member is a vector, or what may be one, that is larger than a register."""
+    return part.width > 128 and not isinstance(_plain(part.type), Base | Pointer | Enum)
+
+
+def _doubt(t: Record, fields: tuple[Field, ...]) -> str | None:
+    """What a record of at most 16 bytes has that compilers were seen to disagree about (parsing.md 3.6)."""
+    if not any(part.start < 64 for part in fields):
+        return "nothing in its first eightbyte"
+    for part in fields:
+        plain = _plain(part.type)
+        if part.start + part.width > 8 * (t.size or 0):
+            return "a member that reaches beyond its end"
+        if not part.bitfield and part.start % min(part.width, 128) and not _is_complex(plain):
+            # A packed struct's is in memory for all; a typedef's own smaller alignment is not (gcc 12, clang 14, 19).
+            return "a member that is not aligned"
+        if not part.bitfield and _is_complex(plain) and part.start % (part.width // 2):
+            return "a member that is not aligned"
+        if isinstance(plain, Base) and plain.name in ("__float128", "_Float128"):
+            return f"a {plain.name}"
+        if isinstance(plain, Base) and plain.name == "_Float16":
+            return "a _Float16"
+        if isinstance(plain, Array) and _vector(plain) is None:
+            return "a vector of an unusual size"
+    return None
+
+
+def _merged(a: Class, b: Class) -> Class:
+    """3.2.3 "Classification", step 4 for fields that share an eightbyte."""
+    if a is b:
+        return a
+    pair = {a, b}
+    if Class.NO_CLASS in pair:
+        return b if a is Class.NO_CLASS else a
+    if Class.MEMORY in pair:
+        return Class.MEMORY
+    if Class.INTEGER in pair:
+        return Class.INTEGER
+    return Class.MEMORY if pair & _X87 else Class.SSE
+
+
+def _cleaned(classes: Classes) -> Classes:
+    """3.2.3 "Classification", step 5, the post-merger clean-up."""
+    if Class.MEMORY in classes:
+        return (Class.MEMORY,)
+    for i, cls in enumerate(classes):
+        before = classes[i - 1] if i else Class.NO_CLASS
+        if cls is Class.X87UP and before is not Class.X87:
+            return (Class.MEMORY,)
+        if cls is Class.SSEUP and before not in (Class.SSE, Class.SSEUP):
+            return (*classes[:i], Class.SSE, *classes[i + 1 :])
+    return classes
+
+
+# ---- about types --------------------------------------------------------------------------------------
 
 
 def _plain(t: CType) -> CType:
@@ -181,6 +314,31 @@ def _is_atomic(t: CType) -> bool:
         if isinstance(t, Qualified) and t.qualifier == "_Atomic":
             return True
         t = t.target
+    return False
+
+
+def _is_complex(t: CType) -> bool:
+    return isinstance(t, Base) and t.encoding is Encoding.COMPLEX
+
+
+def _size(t: CType) -> int:
+    """In bytes, of a type that has classes."""
+    match _plain(t):
+        case Base(size=size) | Enum(size=size):
+            return size
+        case Record(size=int(size)):
+            return size
+        case Array(of=of, length=int(length)):
+            return length * _size(of)
+    return 8
+
+
+def _signed(t: CType) -> bool:
+    match _plain(t):
+        case Enum(signed=signed):
+            return signed
+        case Base(encoding=encoding):
+            return encoding is Encoding.SIGNED
     return False
 
 

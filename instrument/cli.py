@@ -31,6 +31,8 @@ Compiler flags for files that no compile_commands.json tells of go after --:
 For build files: --cflags, --libs, --makefile and --include-dir print where the runtime is;
 `instrument explain CODE` says what a code in a message means.
 
+A C file with an error is left out of OUT, the others are done all the same.
+
 Exit status: 0 fine; 1 an error in the sources, or what --check, --diff or --strict found; 2 usage,
 configuration or internal error.
 """
@@ -245,14 +247,18 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     writes = not (arguments.check or arguments.diff or arguments.dry_run or findings)
     if options.out is not None and writes:
         pipeline.write(options.out, outcome)
+    for finding in outcome.findings:
+        _show(finding, outcome.inputs.root, outcome.contents)
     _tell(arguments, options, outcome, found)
     for finding in findings:
         _show(finding, outcome.inputs.root, outcome.contents)
     if findings and options.out is not None:
         _say("nothing was written, because of --strict")
+    if outcome.failed:
+        _say(f"error: left out of the output: {', '.join(outcome.failed)}")
     if arguments.diff:
         _diff(outcome)
-    return int(bool(findings or _out_of_date(arguments, outcome)))
+    return int(bool(findings or outcome.failed or _out_of_date(arguments, outcome)))
 
 
 def _out_of_date(arguments: argparse.Namespace, outcome: Outcome) -> bool:
@@ -268,7 +274,14 @@ def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, fou
     from instrument import report
 
     if arguments.json:
-        about = {"tool": "instrument", "version": __version__, "mode": options.mode, "layout": options.layout}
+        about = {
+            "tool": "instrument",
+            "version": __version__,
+            "mode": options.mode,
+            "layout": options.layout,
+            "failed": list(outcome.failed),
+            "findings": [_as_json(finding) for finding in outcome.findings],
+        }
         _data(report.as_json(found, outcome.keys, outcome.rewritten, about).encode())
     if arguments.quiet:
         return
@@ -277,9 +290,20 @@ def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, fou
     if arguments.verbose:
         for line in report.listing(found, _prefix(outcome.inputs.root)):
             print(line, file=sys.stderr)
-    if not arguments.json and (found or not outcome.inputs.instrumented):
+    if not arguments.json and (found or not (outcome.inputs.instrumented or outcome.failed)):
         head, *rest = report.census(found, outcome.keys, options.mode, len(outcome.inputs.files))
         print("\n".join([f"instrument: {head}", *rest]), file=sys.stderr)
+
+
+def _as_json(finding: Finding) -> dict[str, str | int | None]:
+    place = finding.place
+    return {
+        "code": finding.code,
+        "message": finding.message,
+        "path": place.path if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+    }
 
 
 def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
@@ -332,6 +356,8 @@ def _show(finding: Finding, root: Path, contents: Mapping[str, bytes]) -> None:
         except (OSError, IndexError):
             line = None
     print(finding.render(line, _prefix(root)), file=sys.stderr)
+    for note in finding.also:
+        _show(note, root, contents)
 
 
 def _prefix(root: Path) -> str:

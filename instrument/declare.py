@@ -27,10 +27,12 @@ def spell(t: CType) -> str:
 
 def unnameable(fn: Function) -> str | None:
     """Why no other declaration could spell this type, or None where one can."""
-    return next((reason for t in (fn.result, *fn.params) if (reason := _obstacle(t))), None)
+    types = (fn.result, *(_as_parameter(t) for t in fn.params))
+    return next((reason for t in types if (reason := obstacle(t))), None)
 
 
-def _obstacle(t: CType) -> str | None:
+def obstacle(t: CType) -> str | None:
+    """Why a declaration cannot spell `t`, or None where one can."""
     match t:
         case Record(kind=kind, tag=None):
             return f"an unnamed {kind}"
@@ -52,8 +54,16 @@ def _obstacle(t: CType) -> str | None:
         case Typedef():
             return None
         case Pointer(to=inner) | Qualified(target=inner) | Array(of=inner):
-            return _obstacle(inner)
+            return obstacle(inner)
     return None
+
+
+def _as_parameter(t: CType) -> CType:
+    """`t` as a parameter is declared: va_list has become a pointer to a type that only the compiler can name."""
+    match t:
+        case Pointer(to=Record(tag="__va_list_tag")):
+            return Typedef("__builtin_va_list", t)
+    return t
 
 
 def _text(node: c_ast.Node) -> str:
@@ -85,9 +95,10 @@ def _parameters(fn: Function, names: Sequence[str]) -> c_ast.ParamList | None:
         return None
     if not fn.params and not fn.variadic:
         return c_ast.ParamList([c_ast.Typename(None, [], None, _declarator(Void(), None))])
+    types = [_as_parameter(t) for t in fn.params]
     params: list[c_ast.Node] = [
         _declaration(names[i], t) if i < len(names) else c_ast.Typename(None, [], None, _declarator(t, None))
-        for i, t in enumerate(fn.params)
+        for i, t in enumerate(types)
     ]
     return c_ast.ParamList([*params, c_ast.EllipsisParam()] if fn.variadic else params)
 

@@ -23,8 +23,10 @@ CODES: dict[str, str] = {
     "IN010": "the compiler cannot be run",
     "IN011": "an input cannot be read",
     "IN012": "compile_commands.json cannot be used",
+    "IN013": "the key has two types in one program",
+    "IN014": "the key is declared with what no static call can reach",
     "IN020": "an argument or a result is passed in memory",
-    "IN021": "a type is passed by rules that the inline form does not carry yet",
+    "IN021": "how a type is passed is not known",
     "IN022": "the function is variadic",
     "IN023": "the function has no prototype",
     "IN024": "the function has another calling convention",
@@ -41,6 +43,8 @@ CODES: dict[str, str] = {
     "IN035": "the mode is trampoline",
     "IN036": "a preprocessor directive stands inside of the call's text",
     "IN037": "not every file that includes this one was asked",
+    "IN038": "compilers pass the type in different ways",
+    "IN039": "the call's text does not read the same in every dialect of C",
 }
 
 
@@ -55,7 +59,8 @@ class InstrumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One diagnostic. `detail` is text shown as it is beneath it (a compiler's own words)."""
+    """One diagnostic. `detail` is text shown as it is beneath it (a compiler's own words); `also` are notes that have
+    places of their own."""
 
     code: str
     message: str
@@ -64,6 +69,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     fix: str | None = None
     detail: str = ""
+    also: tuple[Finding, ...] = ()
 
     def render(self, source_line: str | None = None, prefix: str = "") -> str:
         """The finding as text; `source_line` is the line that `place` names, `prefix` goes before its path."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Object file -> the C types of the keys it was compiled to show.
 
-Knows ELF, DWARF and how gcc and clang write C types in it. Must not know where the object came from or what
+Knows DWARF and how gcc and clang write C types in it. Must not know where the object came from or what
 becomes of the types. Importing it costs elftools (44 ms), so import it only when a compiler has run.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -19,12 +19,15 @@ from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct.core import ConstructError
 from elftools.elf.elffile import ELFFile
 
+from instrument import objectfile
 from instrument.model import (
     Array,
     Base,
+    Content,
     CType,
     Encoding,
     Enum,
+    Field,
     Function,
     Pointer,
     Qualified,
@@ -36,7 +39,6 @@ from instrument.model import (
 )
 
 TYPE_PROBE = "__scp_"
-TARGET_PROBE = "__sci_"
 KEY_SYMBOL = "__SCK__"
 
 BROKEN = (ELFError, DWARFError, ConstructError, struct.error)
@@ -56,22 +58,20 @@ class Probe:
     symbol: Target | None
 
 
-def is_x86_64(data: bytes) -> bool:
-    """Whether the object is little-endian ELF64 for EM_X86_64; x32 is EM_X86_64 too, but ELF32."""
-    return data[:6] == b"\x7fELF\x02\x01" and struct.unpack_from("<H", data, 18)[0] == 62
+def read(data: bytes, keys: Collection[str], *, quad: bool = False) -> dict[str, Probe]:
+    """The probes found for `keys`; the caller must look whether one is missing.
 
-
-def read(data: bytes, keys: Collection[str]) -> dict[str, Probe]:
-    """The probes found for `keys`; the caller must look whether one is missing."""
+    `quad` tells that long double is the 128-bit format: debug information has only its size, which is the same.
+    """
     elf = ELFFile(io.BytesIO(data))
     if not elf.has_dwarf_info():
         return {}
-    symbols = _symbols(elf)
-    defined = {s.name for s in symbols if s.section != _SHN_UNDEF}
-    targets = _targets(elf, symbols)
-    types = _Types()
+    symbols = objectfile.symbols(elf)
+    defined = {s.name for s in symbols if s.defined}
+    targets = objectfile.targets(elf, symbols)
+    types = _Types(quad)
     found: dict[str, Probe] = {}
-    dwarf = _debug_information(elf, data)
+    dwarf = objectfile.debug_information(elf, data)
     if any(target.static for target in targets.values()):
         # A static function can get a second name only from C, so not one that the file defines in assembly.
         written = _functions(dwarf)
@@ -145,24 +145,46 @@ _FLOAT = re.compile(r"float|(?:long )?double|_Float\d+x?|__float128|__bf16")
 
 # DW_CC_normal, and LLVM's number for an explicit sysv_abi.
 _SYSV = frozenset({0x01, 0xC2})
-_CONVENTIONS = {0xC0: "vectorcall", 0xC1: "ms", 0xC8: "regcall", 0xC9: "preserve_most", 0xCA: "preserve_all"}
+# LLVM's Dwarf.def.
+_CONVENTIONS = {
+    0xC0: "vectorcall",
+    0xC1: "ms",
+    0xC5: "intel_ocl_bicc",
+    0xC8: "swiftcall",
+    0xC9: "preserve_most",
+    0xCA: "preserve_all",
+    0xCB: "regcall",
+    0xCD: "preserve_none",
+}
 
 
 class _Types:
     """DIEs to types, each DIE once."""
 
-    def __init__(self) -> None:
+    def __init__(self, quad: bool = False) -> None:
         self._seen: dict[int, CType] = {}
+        self._quad = quad
 
     def of(self, die: Any) -> CType:
         """The type that `die` has; none at all is void."""
         if "DW_AT_type" not in die.attributes:
             return Void()
-        target = die.get_DIE_from_attribute("DW_AT_type")
-        known = self._seen.get(target.offset)
+        return self.described(die.get_DIE_from_attribute("DW_AT_type"))
+
+    def described(self, die: Any) -> CType:
+        """The type that `die` is."""
+        known = self._seen.get(die.offset)
         if known is None:
-            known = self._seen[target.offset] = self._type(target)
+            known = self._seen[die.offset] = self._type(die)
         return known
+
+    def passed(self, die: Any) -> CType:
+        """`of`, and what a record that is passed by value holds."""
+        t = self.of(die)
+        record = _behind(die)
+        if record is None or record.tag not in _RECORDS or "DW_AT_declaration" in record.attributes:
+            return t
+        return _holding(t, _content(self, record))
 
     def _type(self, die: Any) -> CType:
         tag = die.tag
@@ -170,7 +192,7 @@ class _Types:
             return _qualified(_QUALIFIERS[tag], self.of(die))
         match tag:
             case "DW_TAG_base_type":
-                return _base(_name(die) or "", _number(die, "DW_AT_byte_size") or 0, _number(die, "DW_AT_encoding"))
+                return self._base(die)
             case "DW_TAG_pointer_type":
                 return self._pointer(die)
             case "DW_TAG_typedef":
@@ -185,11 +207,15 @@ class _Types:
                 return self._function(die)
         return Unknown(str(tag))
 
+    def _base(self, die: Any) -> CType:
+        size = _number(die, "DW_AT_byte_size") or 0
+        t = _base(_name(die) or "", size, _number(die, "DW_AT_encoding"))
+        if self._quad and isinstance(t, Base) and t.name in ("long double", "long double _Complex"):
+            return Unknown(f"{t.name} in the 128-bit format")
+        return t
+
     def _pointer(self, die: Any) -> CType:
-        # gcc marks __seg_gs so; clang marks __ptr32 by the size, which it otherwise leaves out.
-        if "DW_AT_address_class" in die.attributes or _number(die, "DW_AT_byte_size") not in (None, 8):
-            return Unknown("a pointer into another address space")
-        return Pointer(self.of(die))
+        return _elsewhere(die) or Pointer(self.of(die))
 
     def _enum(self, die: Any) -> CType:
         tag, size = _name(die), _number(die, "DW_AT_byte_size")
@@ -211,11 +237,11 @@ class _Types:
         prototyped = bool(_number(die, "DW_AT_prototyped"))
         # A qualifier on a parameter itself is no part of the function's type (C11 6.7.6.3 p15); clang drops it,
         # gcc does not. _Atomic stays, since it may change how the value is passed.
-        params = tuple(_unqualified(self.of(c)) for c in children if c.tag == "DW_TAG_formal_parameter")
+        params = tuple(_unqualified(self.passed(c)) for c in children if c.tag == "DW_TAG_formal_parameter")
         rest = any(c.tag == "DW_TAG_unspecified_parameters" for c in children)
         convention = _number(die, "DW_AT_calling_convention")
         return Function(
-            self.of(die),
+            self.passed(die),
             params if prototyped else (),
             variadic=prototyped and rest,
             prototyped=prototyped,
@@ -223,6 +249,16 @@ class _Types:
             if convention is None or convention in _SYSV
             else _CONVENTIONS.get(convention, f"DW_CC 0x{convention:x}"),
         )
+
+
+_POINTER = 8
+
+
+def _elsewhere(die: Any) -> Unknown | None:
+    """A pointer that is no address of the program's: gcc marks __seg_gs, clang the size of __ptr32."""
+    if "DW_AT_address_class" in die.attributes or _number(die, "DW_AT_byte_size") not in (None, _POINTER):
+        return Unknown("a pointer into another address space")
+    return None
 
 
 def _qualified(qualifier: str, target: CType) -> CType:
@@ -234,6 +270,142 @@ def _unqualified(t: CType) -> CType:
     while isinstance(t, Qualified) and t.qualifier != "_Atomic":
         t = t.target
     return t
+
+
+# ---- records by value ---------------------------------------------------------------------------
+
+_RECORDS = ("DW_TAG_structure_type", "DW_TAG_union_type")
+_TRANSPARENT = (*_QUALIFIERS, "DW_TAG_typedef")
+
+# psABI 3.2.3: a larger object is in memory whatever it holds, so nobody needs to know.
+_LARGEST = 64
+
+
+def _behind(die: Any) -> Any:
+    """The DIE of `die`'s type, behind typedefs and qualifiers; None for void."""
+    while "DW_AT_type" in die.attributes:
+        die = die.get_DIE_from_attribute("DW_AT_type")
+        if die.tag not in _TRANSPARENT:
+            return die
+    return None
+
+
+def _holding(t: CType, content: Content) -> CType:
+    match t:
+        case Typedef(name=name, target=target):
+            return Typedef(name, _holding(target, content))
+        case Qualified(qualifier=qualifier, target=target):
+            return Qualified(qualifier, _holding(target, content))
+        case Record():
+            return replace(t, content=content)
+    return t
+
+
+def _content(types: _Types, die: Any) -> Content:
+    if (_number(die, "DW_AT_byte_size") or 0) > _LARGEST:
+        return Content(())
+    reader = _Content(types)
+    reader.record(die, 0)
+    return Content(tuple(reader.fields), next(iter(reader.doubts), None), lines=tuple(reader.lines))
+
+
+class _Content:
+    """A record, taken apart to its scalars and vectors."""
+
+    def __init__(self, types: _Types) -> None:
+        self._types = types
+        self.fields: list[Field] = []
+        self.doubts: list[str] = []
+        self.lines: list[int] = []
+
+    def record(self, die: Any, start: int) -> None:
+        self.lines += [line for line in (_number(die, "DW_AT_decl_line"),) if line]
+        if not _number(die, "DW_AT_byte_size"):
+            self.doubts.append("a member without a size")
+        for member in die.iter_children():
+            if member.tag == "DW_TAG_member":
+                self._member(member, start)
+
+    def _member(self, die: Any, start: int) -> None:
+        location = "DW_AT_data_member_location"
+        if location in die.attributes and _number(die, location) is None:
+            self.doubts.append("a member whose place the debug information does not tell")
+            return
+        if "DW_AT_bit_size" in die.attributes:
+            place, width = _bits(die)
+            self.fields.append(Field(self._types.of(die), start + place, width, True))
+            return
+        if _is_atomic(die):
+            # clang gives an _Atomic record a size of its own.
+            self.doubts.append("an _Atomic member")
+        self._value(_behind(die), start + 8 * (_number(die, location) or 0))
+
+    def _value(self, die: Any, start: int) -> None:
+        """What `die`, a type without qualifiers, puts at `start`."""
+        if die.tag in _RECORDS:
+            self.record(die, start)
+        elif die.tag == "DW_TAG_array_type" and "DW_AT_GNU_vector" not in die.attributes:
+            self._elements(die, start)
+        elif die.tag == "DW_TAG_pointer_type":
+            # What it leads to is of no account, and may be this very record.
+            self.fields.append(Field(_elsewhere(die) or Pointer(Void()), start, 8 * _POINTER))
+        else:
+            size = _size(die)
+            if size is None:
+                self.doubts.append("a member whose size the debug information does not tell")
+            else:
+                self.fields.append(Field(self._types.described(die), start, 8 * size))
+
+    def _elements(self, die: Any, start: int) -> None:
+        count, of = _count(die), _behind(die)
+        size = _size(of)
+        if not count:
+            # gcc counts the element of `int a[0]`, clang does not, and has records with `int a[]` in memory.
+            self.doubts.append("an array without elements")
+        elif not size or count * size > _LARGEST:
+            self.doubts.append("an array whose size the debug information does not tell")
+        else:
+            for i in range(count):
+                self._value(of, start + 8 * size * i)
+
+
+def _bits(die: Any) -> tuple[int, int]:
+    """A bit-field's first bit, from the beginning of its record, and its width."""
+    width = _number(die, "DW_AT_bit_size") or 0
+    place = _number(die, "DW_AT_data_bit_offset")
+    if place is None:
+        # DWARF 3, and clang to this day for gdb: counted from the upper end of a storage unit, modulo 2^64 where a
+        # packed field sticks out of it (LLVM, DwarfUnit::constructMemberDIE).
+        unit = 8 * ((_number(die, "DW_AT_data_member_location") or 0) + (_number(die, "DW_AT_byte_size") or 0))
+        place = (unit - (_number(die, "DW_AT_bit_offset") or 0) - width) % (1 << 64)
+    return place, width
+
+
+def _size(die: Any) -> int | None:
+    """The size in bytes of a type that has no qualifiers; a vector of three has the one of its elements here."""
+    if die.tag == "DW_TAG_pointer_type":
+        return _POINTER
+    if die.tag == "DW_TAG_array_type":
+        count, of = _count(die), _size(_behind(die))
+        return None if count is None or of is None else count * of
+    return _number(die, "DW_AT_byte_size")
+
+
+def _count(die: Any) -> int | None:
+    """How many elements an array has in all its dimensions."""
+    lengths = [_length(child) for child in die.iter_children() if child.tag == "DW_TAG_subrange_type"]
+    return None if None in lengths else reduce(lambda n, length: n * (length or 0), lengths, 1)
+
+
+def _is_atomic(die: Any) -> bool:
+    """Whether the type of `die`, or of its elements, is _Atomic; by DIEs, since a member can lead to its record."""
+    while "DW_AT_type" in die.attributes:
+        die = die.get_DIE_from_attribute("DW_AT_type")
+        if die.tag == "DW_TAG_atomic_type":
+            return True
+        if die.tag not in (*_TRANSPARENT, "DW_TAG_array_type"):
+            return False
+    return False
 
 
 def _record(die: Any) -> Record:
@@ -283,102 +455,3 @@ def _number(die: Any, attribute: str) -> int | None:
     if found.form.startswith(("DW_FORM_ref", "DW_FORM_exprloc")):
         return None
     return int(found.value)
-
-
-_R_X86_64_64, _R_X86_64_32 = 1, 10
-
-
-def _debug_information(elf: ELFFile, data: bytes) -> Any:
-    """The debug information with its relocations applied, as if each section lay at 0.
-
-    All of them lead into other debug sections, or to code, which nothing here looks at. elftools does this as
-    well, but takes 0.3 ms for each, two thirds of the whole time; compressed sections are left to it.
-    """
-    relocations = list(elf.iter_sections("SHT_RELA"))
-    targets = [elf.get_section(section["sh_info"]) for section in relocations]
-    if any(target.compressed for target in targets):
-        return elf.get_dwarf_info()
-    done = bytearray(data)
-    for section, target in zip(relocations, targets, strict=True):
-        if target.name.startswith(".debug_"):
-            for offset, info, addend in struct.iter_unpack("<QQq", section.data()):
-                at = target["sh_offset"] + offset
-                if info & 0xFFFFFFFF == _R_X86_64_32:
-                    struct.pack_into("<I", done, at, addend & 0xFFFFFFFF)
-                elif info & 0xFFFFFFFF == _R_X86_64_64:
-                    struct.pack_into("<q", done, at, addend)
-    return ELFFile(io.BytesIO(done)).get_dwarf_info(relocate_dwarf_sections=False)
-
-
-# ---- initial targets ------------------------------------------------------------------------------
-
-# gcc appends ".0" to a static of a function, clang puts "function." before it.
-_TARGET = re.compile(rf"(?:^|\.){TARGET_PROBE}([^.]+)(?:\.\d+)?$")
-_STT_FUNC, _STT_SECTION = 2, 3
-_STB_LOCAL, _STB_WEAK = 0, 2
-_SHN_UNDEF = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Symbol:
-    name: str
-    kind: int
-    bind: int
-    section: int
-    value: int
-
-    @property
-    def target(self) -> Target:
-        return Target(self.name, self.bind == _STB_LOCAL)
-
-
-def _targets(elf: ELFFile, symbols: Sequence[_Symbol]) -> dict[str, Target]:
-    """Key -> the function that its `__sci_` pointer is relocated to."""
-    probes = [(m[1], s) for s in symbols if (m := _TARGET.search(s.name))]
-    if not probes:
-        return {}
-    relocations = _relocations(elf, {s.section for _, s in probes})
-    functions: dict[tuple[int, int], set[Target]] = {}
-    for s in symbols:
-        if s.kind == _STT_FUNC:
-            functions.setdefault((s.section, s.value), set()).add(s.target)
-    named: dict[str, set[Target]] = {}
-    for key, probe in probes:
-        if (probe.section, probe.value) in relocations:
-            index, addend = relocations[probe.section, probe.value]
-            symbol = symbols[index]
-            # A weak function that nobody defines is NULL, and a jump to it a crash: the slot knows better.
-            missing = symbol.bind == _STB_WEAK and symbol.section == _SHN_UNDEF
-            local = symbol.kind == _STT_SECTION
-            found = functions.get((symbol.section, addend), set()) if local else {symbol.target}
-            named.setdefault(key, set()).update(() if missing else found)
-    return {key: next(iter(names)) for key, names in named.items() if len(names) == 1}
-
-
-def _symbols(elf: ELFFile) -> list[_Symbol]:
-    """The symbol table. Read by hand: elftools takes 40 us a symbol, and sqlite3.c has 3,000."""
-    table = elf.get_section_by_name(".symtab")
-    if table is None:
-        return []
-    names = elf.get_section(table["sh_link"]).data()
-    return [
-        _Symbol(
-            names[at : names.index(b"\0", at)].decode("utf-8", "surrogateescape"),
-            info & 15,
-            info >> 4,
-            section,
-            value,
-        )
-        for at, info, _, section, value, _ in struct.iter_unpack("<IBBHQQ", table.data())
-    ]
-
-
-def _relocations(elf: ELFFile, sections: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
-    """(section, offset) -> (symbol's index, addend) of the 64-bit absolute relocations."""
-    return {
-        (section["sh_info"], offset): (info >> 32, addend)
-        for section in elf.iter_sections("SHT_RELA")
-        if section["sh_info"] in sections
-        for offset, info, addend in struct.iter_unpack("<QQq", section.data())
-        if info & 0xFFFFFFFF == _R_X86_64_64
-    }

@@ -36,7 +36,7 @@ _ORDER = {MANIFEST: 0, DEPFILE: 2, STAMP: 3}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file to be: `content`, or a copy of the file `copy_of`, or a symbolic link to `link`.
+    """One file to be: `content`, or a copy of the file `copy_of`, or a symbolic link to `link`; or, if `gone`, none.
 
     `mode` is None for what has no source. `newer_than` is its source's time in ns, 0 if it has none.
     """
@@ -46,6 +46,10 @@ class Output:
     link: str | None = None
     mode: int | None = None
     newer_than: int = 0
+    gone: bool = False
+
+
+GONE = Output(gone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,23 @@ class Changes:
 
 
 def complete(
-    outputs: Mapping[str, Output], about: Manifest, out: Path, prerequisites: Mapping[str, int]
+    outputs: Mapping[str, Output],
+    about: Manifest,
+    out: Path,
+    prerequisites: Mapping[str, int],
+    failed: bool = False,
 ) -> dict[str, Output]:
-    """`outputs` with manifest, depfile and stamp. `prerequisites` are paths as make shall see them, with times."""
-    files = {path: _digest(output) for path, output in outputs.items()}
+    """`outputs` with manifest, depfile and stamp. `prerequisites` are paths as make shall see them, with times.
+
+    A tree of which something has `failed` has no stamp, so that make runs us again.
+    """
+    files = {path: _digest(output) for path, output in outputs.items() if not output.gone}
     listed = Manifest(files, about.version, about.mode, about.layout)
     return {
         **outputs,
         MANIFEST: Output(listed.render()),
         DEPFILE: Output(depfile.render(str(out / STAMP), prerequisites)),
-        STAMP: Output(newer_than=max(prerequisites.values(), default=0)),
+        STAMP: GONE if failed else Output(newer_than=max(prerequisites.values(), default=0)),
     }
 
 
@@ -90,11 +101,13 @@ def compare(out: Path, outputs: Mapping[str, Output]) -> Changes:
         earlier = _earlier(out)
         found = {path: _found(out / path) for path in sorted(set(earlier) - set(outputs) - _UNLISTED)}
         gone = found.keys()
-        remove = tuple(path for path in gone if found[path] == earlier[path])
+        unwanted = {path for path, output in outputs.items() if output.gone and _is_file(out / path)}
+        remove = (*sorted(unwanted, key=_removal), *(path for path in gone if found[path] == earlier[path]))
         _refuse_detours(out, {*outputs, *gone}, remove)
+        wanted = {path for path, output in outputs.items() if not output.gone}
         # What is seen through a link that is about to go is not there.
-        write = {path for path in outputs if _below(path, gone) or _differs(out / path, outputs[path])}
-        touch = {path for path in outputs.keys() - write if _older(out / path, outputs[path])}
+        write = {path for path in wanted if _below(path, gone) or _differs(out / path, outputs[path])}
+        touch = {path for path in wanted - write if _older(out / path, outputs[path])}
     return Changes(
         tuple(sorted(write, key=_order)),
         tuple(sorted(touch, key=_order)),
@@ -139,6 +152,11 @@ def _order(path: str) -> tuple[int, str]:
     return _ORDER.get(path, 1), path
 
 
+def _removal(path: str) -> tuple[bool, str]:
+    """The stamp before all else: from then on, make runs us again."""
+    return path != STAMP, path
+
+
 # ---- reading --------------------------------------------------------------------------------------
 
 
@@ -177,6 +195,11 @@ def _differs(path: Path, output: Output) -> bool:
     if output.copy_of is not None:
         return found.st_size != output.copy_of.stat().st_size or _found(path) != _digest(output)
     return found.st_size != len(output.content) or path.read_bytes() != output.content
+
+
+def _is_file(path: Path) -> bool:
+    """Whether something is at `path` that a compiler could take for a file of ours."""
+    return os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
 
 
 def _older(path: Path, output: Output) -> bool:

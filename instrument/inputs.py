@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from instrument import manifest
+from instrument import manifest, rejection
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes
@@ -34,6 +34,7 @@ class Inputs:
     `named` are the files that were named one by one: their headers have to be looked for.
     `instrumented` are the files of an already instrumented tree that its run wrote, `strangers` all others in it.
     `skipped` are the links that lead out of the tree to a directory, or nowhere.
+    `rejected` are the named files whose headers the compiler does not tell, with its reason.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Inputs:
     instrumented: frozenset[str] = frozenset()
     skipped: tuple[str, ...] = ()
     strangers: frozenset[str] = frozenset()
+    rejected: Mapping[str, Finding] = field(default_factory=dict)
 
 
 def root_of(sources: Sequence[Path], root: Path | None = None) -> Path:
@@ -73,12 +75,22 @@ def gather(sources: Sequence[Path], out: Path | None = None, root: Path | None =
 def with_headers(
     inputs: Inputs, commands: Commands, include_dir: Path, out: Path | None = None, jobs: int = 1
 ) -> Inputs:
-    """`inputs` and the headers below its root that the files named one by one include."""
+    """`inputs` and the headers below its root that the files named one by one include.
+
+    Raises InstrumentError if the compiler cannot be run.
+    """
+    rejected: dict[str, Finding] = {}
 
     def headers(name: str) -> set[str]:
-        source = inputs.root / name
-        every = (_includes(source, command, include_dir, name) for command in commands.of(source))
-        return {header for includes in every for header in includes}
+        ways = commands.of(inputs.root / name)
+        every = (_includes(inputs.root, name, command, include_dir) for command in ways)
+        try:
+            return {header for includes in every for header in includes}
+        except InstrumentError as error:
+            if error.status != 1:
+                raise
+            rejected[name] = error.findings[0]
+            return set()
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         candidates: set[str] = set().union(*pool.map(headers, [n for n in inputs.named if n.endswith(".c")]))
@@ -90,7 +102,8 @@ def with_headers(
         and Path(path).is_file()
         and not any(Path(path).resolve().is_relative_to(directory) for directory in outside)
     }
-    return replace(inputs, files=tuple(sorted({*inputs.files, *extra} - set(inputs.links))))
+    files = tuple(sorted({*inputs.files, *extra} - set(inputs.links)))
+    return replace(inputs, files=files, rejected=dict(sorted(rejected.items())))
 
 
 def units(inputs: Inputs, mentioning: Iterable[str], includes: Includes, commands: Commands) -> tuple[Unit, ...]:
@@ -211,8 +224,14 @@ def _refuse_overlap(source: Path, path: Path, out: Path | None) -> None:
     raise InstrumentError(Finding("IN009", what, fix="choose an output directory beside the input"), status=2)
 
 
-def _includes(source: Path, command: Command, include_dir: Path, name: str) -> Iterator[str]:
-    """The absolute, lexically normal paths of what `source` includes, system headers left out."""
+def _inside(path: Path, root: Path) -> str | None:
+    whole = os.path.normpath(path)
+    return os.path.relpath(whole, root) if Path(whole).is_relative_to(root) else None
+
+
+def _includes(root: Path, name: str, command: Command, include_dir: Path) -> Iterator[str]:
+    """The absolute, lexically normal paths of what the file `name` includes, system headers left out."""
+    source = root / name
     words = [*command.words, f"-I{include_dir}", "-MM", "-MG", "-MT", "x", str(source)]
     try:
         done = subprocess.run(words, cwd=command.cwd, capture_output=True, stdin=subprocess.DEVNULL, check=False)
@@ -223,7 +242,8 @@ def _includes(source: Path, command: Command, include_dir: Path, name: str) -> I
         fix = "give the file's compiler flags after --, or a compile_commands.json with -p"
         what = f"the compiler {command.words[0]} cannot preprocess this file"
         detail = done.stderr.decode(errors="replace")
-        raise InstrumentError(Finding("IN001", what, Place(name, 1, 1), fix=fix, detail=detail))
+        place = rejection.place(detail, lambda path: _inside(command.cwd / path, root)) or Place(name, 1, 1)
+        raise InstrumentError(Finding("IN001", what, place, fix=fix, detail=detail))
     for path in prerequisites(os.fsdecode(done.stdout)):
         yield os.path.normpath(command.cwd / path)
 

@@ -118,9 +118,9 @@ class Token:
 
     @property
     def spelling(self) -> Spelling:
-        if self.called:
-            return Spelling.KERNEL
-        return Spelling.VALUE if self.rest is None else Spelling.V2018
+        if self.rest is not None:
+            return Spelling.V2018
+        return Spelling.KERNEL if self.called else Spelling.VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +182,44 @@ class Enum:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """One scalar, or one vector, somewhere inside of a record, however deeply it is nested there.
+
+    `start` and `width` in bits from the record's beginning; `bitfield` tells whether it is declared as one.
+    """
+
+    type: CType
+    start: int
+    width: int
+    bitfield: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a record holds: its `fields` in the order of its text, arrays and inner records taken apart.
+
+    `doubt` says what in it compilers pass in different ways, `unseen` what debug information may hide of it that
+    could only make an eightbyte INTEGER; None where there is nothing of the kind. `lines` are those on which the
+    record and the records in it begin; two units may have them differ.
+    """
+
+    fields: tuple[Field, ...]
+    doubt: str | None = None
+    unseen: str | None = None
+    lines: tuple[int, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A struct or union, whole or incomplete; `size` is None where it is incomplete."""
+    """A struct or union, whole or incomplete; `size` is None where it is incomplete.
+
+    `content` is known where a function takes or returns it by value, else None: behind a pointer nobody asks.
+    """
 
     kind: str
     tag: str | None
     size: int | None
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +299,10 @@ class Key:
     `symbol`   the function that DEFINE_STATIC_CALL starts with, where every
                definition names one and the same function; else None.
     `block`    declared inside a function: a wrapper cannot be emitted there.
+    `wider`    called, by another name for static_call, in a function with registers that a wrapper cannot name.
     `inexact`  the compiler does not take `type`, written out, for the key's own: debug information hides some
                of it (attributes of a parameter's pointed-to function, qualifiers of a typedef's array).
+    `option`   an option of a unit that declares it, if one changes which registers a call may change or use.
     """
 
     name: str
@@ -276,7 +310,9 @@ class Key:
     trouble: str | None = None
     symbol: Target | None = None
     block: bool = False
+    wider: bool = False
     inexact: bool = False
+    option: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,11 +322,13 @@ class Use:
     `keys` are the keys it expanded to, sorted; empty where no unit has it live.
     `stringized` tells that its spelling ends up in a string literal, so the text must stay.
     `wider` tells that it is compiled in some function with registers that a wrapper cannot name.
+    `whole` tells that some unit says -DSTATIC_CALL_2018: static_call(key) is a call without arguments there.
     """
 
     keys: tuple[str, ...] = ()
     stringized: bool = False
     wider: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,26 +347,42 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One argument or result in one register.
+class Piece:
+    """Bytes `offset` up to `offset + size` of a value, in one register.
 
-    `register` is "rdi".."r9", "rax" for INTEGER, "xmm0".."xmm7" for SSE.
-    `size` in bytes; `signed` decides how a value under four bytes is extended.
+    `register` is "rdi".."r9", "rax" for class INTEGER, "xmm0".."xmm7" for SSE (SSEUP shares its register),
+    "st0", "st1" for X87 and COMPLEX_X87.
     """
 
-    type: CType
     register: str
+    offset: int
     size: int
-    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One argument or result in registers; `size` in bytes. `signed` decides how an integer under four bytes is
+    extended. A result without pieces is in memory that the caller provides (class MEMORY)."""
+
+    type: CType
+    size: int
+    pieces: tuple[Piece, ...]
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function type whose every value travels in a register."""
+    """A function type that needs no stack: every argument in registers, the result there or in the caller's memory,
+    whose address is then in rdi."""
 
     type: Function
     params: tuple[Value, ...]
     result: Value | None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the caller provides the memory of the result, by rdi (psABI 3.2.3, "Returning of Values", 2)."""
+        return self.result is not None and not self.result.pieces
 
 
 @dataclass(frozen=True, slots=True)

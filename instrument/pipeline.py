@@ -52,7 +52,8 @@ class Options:
 class Outcome:
     """Everything that a run computed, before anything is written.
 
-    `rewritten` has the files whose bytes change. `outputs` and `changes` are empty without an output.
+    `rewritten` has the files whose bytes change. `outputs` and `changes` are empty without an output. `failed` are
+    the files that are not done because of `findings`; of them nothing else is told, and no output has them.
     """
 
     inputs: Inputs
@@ -63,6 +64,8 @@ class Outcome:
     rewritten: Mapping[str, bytes] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+    failed: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +86,44 @@ class _Work:
     sites: Mapping[str, tuple[SitePlan, ...]] = field(default_factory=dict)
     rewritten: Mapping[str, bytes] = field(default_factory=dict)
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    reached: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
 
 
 def run(options: Options) -> Outcome:
-    """Compute everything; write nothing."""
+    """Compute everything; write nothing. Raises InstrumentError for what leaves nothing to be computed."""
     commands = compiledb.load(options.build_dir, options.flags)
     found = inputs.gather(options.sources, options.out, options.root)
     if found.named:
         found = inputs.with_headers(found, commands, paths.INCLUDE_DIR, options.out, options.jobs)
     files = _read(found)
     work = _work(found, files, commands, options) if files.scanned else _Work()
+    work = _with_rejected(found, work)
     outputs: Mapping[str, Output] = {}
     changes = Changes()
     if options.out is not None:
         outputs = _outputs(found, files, work, options, options.out)
         changes = emit.compare(options.out, outputs)
     return Outcome(
-        found, files.contents, work.scanned, work.keys, work.sites, work.rewritten, outputs, changes
-    )  # fmt: skip
+        found,
+        files.contents,
+        work.scanned,
+        work.keys,
+        work.sites,
+        work.rewritten,
+        outputs,
+        changes,
+        tuple(sorted(work.failed)),
+        work.findings,
+    )
 
 
 def write(out: Path, outcome: Outcome) -> None:
-    """Make the output tree what `outcome` says."""
-    emit.apply(out, outcome.outputs)
+    """Make the output tree what `outcome` says; none is begun if every C file has failed."""
+    left = (name for name in outcome.inputs.files if name.endswith(".c") and name not in outcome.failed)
+    if not outcome.failed or any(left) or os.path.lexists(out):
+        emit.apply(out, outcome.outputs)
 
 
 def _read(found: Inputs) -> _Read:
@@ -152,7 +170,7 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
 
     graph = Includes(found.files, found.links, files.contents)
     units = inputs.units(found, files.scanned, graph, commands)
-    resolution = resolve.resolve(
+    resolved = resolve.resolve(
         found.root,
         inputs.includable(found, units, graph),
         files.scanned,
@@ -162,13 +180,15 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
         options.jobs,
         links=found.links,
     )
+    resolution, failed = resolved.resolution, resolved.failed
     # Prose and scripts mention the API as well; of what is not named like C, the compiler's word decides.
     scanned = {
         name: value
         for name, value in files.scanned.items()
-        if name.endswith(_C_SUFFIXES) or name in resolution.reached
+        if name not in failed and (name.endswith(_C_SUFFIXES) or name in resolution.reached)
     }
-    incomplete = inputs.incomplete(found, units, graph, commands)
+    asked = [unit for unit in units if os.path.relpath(unit.source, found.root) not in failed]
+    incomplete = inputs.incomplete(found, asked, graph, commands)
     planned = plan.plan(scanned, files.contents, resolution, options.mode, incomplete, options.describe)
 
     def rewritten(name: str, at: str) -> bytes:
@@ -187,7 +207,24 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
         planned.sites,
         {name: data for name, data in changed.items() if data != files.contents.get(name)},
         render.headers(planned, options.mode, options.layout),
+        resolution.reached,
+        failed,
+        resolved.findings,
     )
+
+
+def _with_rejected(found: Inputs, work: _Work) -> _Work:
+    """`work` and the files that the compiler did not even preprocess, if nothing was found wrong with them since.
+
+    Without its headers such a file would be compiled with theirs in the tree. One that others include need not
+    make sense by itself.
+    """
+    read = work.failed | work.reached
+    rejected = {name: finding for name, finding in found.rejected.items() if name not in read}
+    if not rejected:
+        return work
+    failed, findings = work.failed | rejected.keys(), (*rejected.values(), *work.findings)
+    return replace(work, failed=failed, findings=findings)
 
 
 def _outputs(found: Inputs, files: _Read, work: _Work, options: Options, out: Path) -> dict[str, Output]:
@@ -200,16 +237,25 @@ def _outputs(found: Inputs, files: _Read, work: _Work, options: Options, out: Pa
             outputs[name] = Output(copy_of=found.root / name, mode=mode, newer_than=time)
     for link in found.links.keys() & work.rewritten.keys():
         outputs[link] = Output(work.rewritten[link])
+    outputs.update((name, emit.GONE) for name in _failed_names(found, work))
     if MANIFEST in found.instrumented:
         return outputs
-    made = _generated(work)
+    made = _generated(files, work)
     _refuse_collision(outputs, made)
     about = Manifest({}, __version__, options.mode, options.layout)
-    return emit.complete({**outputs, **made}, about, out, _prerequisites(found, files))
+    return emit.complete({**outputs, **made}, about, out, _prerequisites(found, files), bool(work.failed))
 
 
-def _generated(work: _Work) -> dict[str, Output]:
-    sources = [name for name in work.rewritten if name.endswith(".c")]
+def _failed_names(found: Inputs, work: _Work) -> set[str]:
+    """The failed files and the links to them: an old copy, or the text as it was written, would fit to nothing."""
+    targets = {link: os.path.normpath(Path(link).parent / target) for link, target in found.links.items()}
+    return {link for link, target in targets.items() if target in work.failed} | work.failed
+
+
+def _generated(files: _Read, work: _Work) -> dict[str, Output]:
+    # A build that goes on without the failed files stops at the first one that it asks for.
+    changed = work.rewritten.keys() | (work.failed & files.scanned.keys())
+    sources = [name for name in changed if name.endswith(".c")]
     return {
         **emit.runtime(paths.C_RUNTIME),
         **{f"{CONTROL}/{name}": Output(content) for name, content in work.headers.items()},

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from instrument import classify, declare, wrapper
+from instrument import classify, declare, scan, wrapper
 from instrument.model import (
     Api,
     Fate,
@@ -33,8 +34,8 @@ from instrument.model import (
 WRAPPER = "__SCW__"
 TRAMPOLINE = "__SCT__"
 
-DIRECTIVE = re.compile(rb"\n(?:[ \t\f\v]|/\*.*?\*/)*(?:#|%:)", re.DOTALL)
-"""gcc takes directives inside of a macro's arguments; an edit over one would swallow it."""
+LINE_END = re.compile(rb"[\r\n]")
+TRIGRAPH = re.compile(rb"\?\?[/=]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,19 @@ def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
         return KeyPlan(key, Form.TRAMPOLINE, None, Refusal("IN035", "the mode is trampoline"))
     if key.type is None:
         refusal = Refusal("IN025", key.trouble or "the type is not known")
+    elif key.option:
+        refusal = Refusal("IN024", f"a file that declares it is compiled with {key.option}")
     elif key.block:
         refusal = Refusal("IN027", f"'{key.name}' is declared inside a function")
-    elif wider:
+    elif wider or key.wider:
         refusal = Refusal("IN029", f"'{key.name}' is called by a macro in a function compiled for other registers")
     else:
         signature = classify.classify(key.type)
-        unnameable = declare.unnameable(key.type)
         if isinstance(signature, Refusal):
             refusal = signature
-        elif unnameable:
+        elif unnameable := declare.unnameable(key.type) or wrapper.unnameable(signature):
             refusal = Refusal("IN026", unnameable)
-        elif wrapper.operands(signature) > wrapper.MAX_OPERANDS:
+        elif wrapper.operands(signature, stack_pointer=1) > wrapper.MAX_OPERANDS:
             refusal = Refusal("IN021", f"its registers are more than the {wrapper.MAX_OPERANDS} operands of an asm")
         elif key.inexact:
             refusal = Refusal("IN026", "the compiler has the type otherwise than C can spell it here")
@@ -87,11 +89,14 @@ def left(token: Token, use: Use, data: bytes, complete: bool = True) -> Refusal 
         return Refusal("IN031", "its text also becomes a string")
     if len(use.keys) > 1:
         return Refusal("IN032", "it reaches " + ", ".join(use.keys))
+    if token.rest is not None and token.api is not Api.CALL:
+        return Refusal("IN003", f"'{token.api}' takes a key alone; arguments go into parentheses of their own")
+    if use.whole and token.rest is None:
+        return Refusal("IN028", "with STATIC_CALL_2018 it is a whole call, and the next parentheses call its result")
     if token.spelling is Spelling.VALUE:
         return Refusal("IN028", "the callee is used as a value")
-    span = callee_span(token)
-    if DIRECTIVE.search(data, span.start, span.end):
-        return Refusal("IN036", "a directive stands inside of it")
+    if torn := _torn(callee_span(token), data):
+        return torn
     if use.keys[0] != token.key:
         return Refusal("IN034", f"'{token.key}' is a macro for '{use.keys[0]}'")
     if not complete:
@@ -99,11 +104,33 @@ def left(token: Token, use: Use, data: bytes, complete: bool = True) -> Refusal 
     return None
 
 
+def _torn(span: Span, data: bytes) -> Refusal | None:
+    """Why a call's text over several lines must stay.
+
+    gcc takes directives inside of a macro's arguments, and an edit over one would swallow it. Where trigraphs are
+    on (-std=c11), ??/ at a line's end makes it go on, and what starts with ??= is a directive, whose lines must
+    not be torn apart; where they are off (-std=gnu11) neither is so, and a file does not say which.
+    """
+    text = data[span.start : span.end]
+    if not LINE_END.search(text):
+        return None
+    if scan.holds_directive(text):
+        return Refusal("IN036", "a directive stands inside of it")
+    if _has_trigraphs(data):
+        return Refusal("IN039", "it has several lines in a file with trigraphs")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _has_trigraphs(data: bytes) -> bool:
+    return TRIGRAPH.search(data) is not None
+
+
 def callee_span(token: Token) -> Span:
-    """A call's text up to the parenthesis that opens the arguments, or, in the 2018 spelling, up to the first."""
+    """What is replaced: the text up to the parenthesis that opens the arguments, or, in the 2018 spelling, up to
+    the first of them. `static_call(key, a)(b)` is that spelling too: it calls what key's function returns."""
     assert token.parens is not None
-    if token.spelling is Spelling.V2018:
-        assert token.rest is not None
+    if token.rest is not None:
         return Span(token.name.start, token.rest.start)
     return Span(token.name.start, token.parens.end)
 
@@ -113,7 +140,7 @@ def replacement(token: Token, form: Form) -> str:
     callee = (WRAPPER if form is Form.INLINE else TRAMPOLINE) + token.key
     if token.api is Api.COND:
         callee = "(void)" + callee
-    return callee + "(" if token.spelling is Spelling.V2018 else callee
+    return callee + "(" if token.rest is not None else callee
 
 
 def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes, complete: bool = True) -> SitePlan:

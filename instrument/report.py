@@ -19,7 +19,8 @@ SCHEMA_VERSION = 1
 
 _HEADER = "the header's own macro"
 _DIRECTIVE = "named in a directive"
-_UNACCOUNTED = "unaccounted"
+_ALONE = "the name alone"
+"""Without its parentheses: another name for a macro of the header, or a name of the program's own."""
 _KINDS = {
     Api.DECLARE: "declaration",
     Api.UPDATE: "update",
@@ -34,7 +35,7 @@ _PLURAL = {"query": "queries"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One token and its fate; `site` is set exactly for the calls that a plan speaks of."""
+    """One token and its fate; `site` is set exactly for the calls."""
 
     token: Token
     fate: str
@@ -42,7 +43,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        return _KINDS[self.token.api]
+        return _KINDS[self.token.api] if self.token.parens else "name"
 
     @property
     def form(self) -> str:
@@ -60,30 +61,43 @@ class Entry:
 
 
 def entries(scanned: Mapping[str, Scanned], sites: Mapping[str, Sequence[SitePlan]]) -> tuple[Entry, ...]:
-    """Every token in the order of files and lines."""
+    """Every token in the order of files and lines. A plan that does not speak of every call once, and of nothing
+    else, is a mistake of the tool's own: LookupError, before anything is written."""
     planned = {(path, site.token.name.start): site for path, plans in sites.items() for site in plans}
-    return tuple(
-        _entry(token, planned.get((path, token.name.start)))
+    found = tuple(
+        _entry(token, planned.pop((path, token.name.start), None))
         for path in sorted(scanned)
         for token in sorted(scanned[path].tokens, key=lambda token: token.name.start)
     )
+    if planned or sum(map(len, sites.values())) != sum(entry.site is not None for entry in found):
+        raise LookupError("a call is planned that is not there, or twice")
+    return found
 
 
 def _entry(token: Token, site: SitePlan | None) -> Entry:
-    if site is not None:
+    if token.is_call:
+        if site is None or not _accounts(site):
+            place = f"{token.place.path}:{token.place.line}:{token.place.column}"
+            raise LookupError(f"{place}: {_what(token)} is not accounted for")
         return Entry(token, site.fate.value, site)
     if token.directive is not None and token.macro is None:
         return Entry(token, _DIRECTIVE)
-    if token.is_call or token.parens is None:
-        return Entry(token, _UNACCOUNTED)
-    return Entry(token, _HEADER)
+    return Entry(token, _HEADER if token.parens else _ALONE)
+
+
+def _accounts(site: SitePlan) -> bool:
+    """Whether the plan rewrites the call or says why not, and tells the form of each key that it reaches."""
+    rewritten = site.fate is Fate.REWRITTEN
+    if rewritten != (site.span is not None) or rewritten == (site.stay is not None):
+        return False
+    return len(site.forms) == len(site.use.keys) and bool(site.forms) != (site.fate is Fate.INACTIVE)
 
 
 # ---- strict ---------------------------------------------------------------------------------------
 
 
 def violations(found: Iterable[Entry], mode: Mode) -> tuple[Finding, ...]:
-    """What --strict does not forgive: a token without a fate, a form below `mode`.
+    """What --strict does not forgive: a form below `mode`, calls by a name that hides them.
 
     A text that is left as it is written is no violation: the header's macro gives it the same form.
     """
@@ -92,13 +106,11 @@ def violations(found: Iterable[Entry], mode: Mode) -> tuple[Finding, ...]:
 
 def _violation(entry: Entry, mode: Mode) -> Finding | None:
     token, site = entry.token, entry.site
-    what = f"{token.api}({token.key})" if token.parens else str(token.api)
-    if entry.fate == _UNACCOUNTED:
-        return Finding("IN003", f"{what} is not accounted for", token.place)
+    if entry.fate == _ALONE and token.api in CALLS:
+        return Finding("IN003", f"'{token.api}' stands alone, so which calls it makes is not known", token.place)
     if site and site.refusal and _lower(entry, mode):
-        return Finding(
-            site.refusal.code, f"{what} is left on the {entry.form} form: {site.refusal.reason}", token.place
-        )
+        said = f"{_what(token)} is left on the {entry.form} form: {site.refusal.reason}"
+        return Finding(site.refusal.code, said, token.place)
     return None
 
 
@@ -141,7 +153,7 @@ def _kinds(kinds: Counter[str]) -> str:
 
 
 def _fates(calls: Sequence[Entry]) -> Iterator[str]:
-    fates = dict.fromkeys([*(fate.value for fate in Fate), _DIRECTIVE, _UNACCOUNTED])
+    fates = dict.fromkeys([*(fate.value for fate in Fate), _DIRECTIVE])
     for fate in fates:
         forms = Counter(entry.form for entry in calls if entry.fate == fate and entry.form)
         total = sum(entry.fate == fate for entry in calls)
@@ -156,11 +168,14 @@ def _why(refusal: Refusal) -> str:
 
 def _line(entry: Entry, prefix: str) -> str:
     token = entry.token
-    what = f"{token.api}({token.key})" if token.parens else str(token.api)
     became = ", ".join(str(part) for part in (entry.fate, entry.form) if part)
     why = "; ".join(_why(reason) for reason in (entry.refusal, entry.stay) if reason)
     where = f"{prefix}{token.place.path}:{token.place.line}:{token.place.column}"
-    return f"{where}: note: {what}: {became}" + (f": {why}" if why else "")
+    return f"{where}: note: {_what(token)}: {became}" + (f": {why}" if why else "")
+
+
+def _what(token: Token) -> str:
+    return f"{token.api}({token.key})" if token.parens else str(token.api)
 
 
 def _count(number: int, noun: str) -> str:
@@ -201,6 +216,8 @@ def _token(entry: Entry) -> dict[str, Any]:
         "spelling": token.spelling.value if token.is_call else None,
         "macro": token.macro,
         "fate": entry.fate,
+        "replaced": [site.span.start, site.span.end] if site and site.span else None,
+        "replacement": site.text if site and site.span else None,
         "keys": dict(zip(site.use.keys, site.forms, strict=True)) if site else {},
         "function": site.function if site else None,
         "unevaluated": site.unevaluated if site else False,

@@ -9,14 +9,44 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instrument import unify
-from instrument.diagnostics import Finding, InstrumentError
-from instrument.model import DECLARATIONS, Api, Function, Key, Place, Resolution, Scanned, Target, Unit, Use
+from instrument.diagnostics import Finding
+from instrument.model import (
+    DECLARATIONS,
+    DEFINITIONS,
+    Api,
+    Function,
+    Key,
+    Place,
+    Resolution,
+    Scanned,
+    Target,
+    Unit,
+    Use,
+)
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`resolution` is what the sound units say. `failed` are the sources, relative to the root, of the others, and
+    `findings` why; a source that was compiled in several ways fails if one of them does."""
+
+    resolution: Resolution
+    findings: tuple[Finding, ...] = ()
+    failed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A finding and the sources of the units that cannot be done because of it."""
+
+    finding: Finding
+    sources: frozenset[str]
 
 
 def resolve(
@@ -28,28 +58,33 @@ def resolve(
     include_dir: Path,
     jobs: int,
     links: Mapping[str, str] | None = None,
-) -> Resolution:
+) -> Resolved:
     """What the user's compiler says of the tree at `root`.
 
     `files` is every file of the tree, relative to `root`, `links` its symbolic links with their targets;
-    `scanned` and `contents` hold at least the files that mention the API. Raises InstrumentError with all
-    findings together.
+    `scanned` and `contents` hold at least the files that mention the API. What is wrong with a unit is a finding
+    of the result; raises InstrumentError, with status 2, where the compiler cannot be run.
     """
     with (
         shadow(root, files, scanned, contents, links or {}) as tree,
         ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
     ):
         asked = [pool.submit(ask, unit, tree, include_dir, i) for i, unit in enumerate(units)]
-        answers = [answer.result() for answer in asked]
-    answers = _forgiven(answers, tree)
-    findings = list(dict.fromkeys((*_findings(answers, tree, scanned), *_torn(answers, tree))))
-    if findings:
-        raise InstrumentError(*findings)
-    return Resolution(
+        answers = _forgiven([answer.result() for answer in asked], tree)
+    trouble = [*_troubles(answers, tree, scanned), *_torn(answers, tree)]
+    failed = _failed(answers, tree, trouble)
+    answers = _without(answers, tree, failed)
+    # A type that only a failed unit tells is no type to hold another one against.
+    disagreements = list(_disagreements(answers, tree, scanned, failed))
+    failed = _failed(answers, tree, [*trouble, *disagreements])
+    answers = _without(answers, tree, failed)
+    resolution = Resolution(
         _keys(answers, tree),
         _uses(answers, tree),
         frozenset().union(*(a.reached for a in answers)),
     )
+    findings = dict.fromkeys(found.finding for found in (*trouble, *disagreements))
+    return Resolved(resolution, tuple(findings), failed)
 
 
 def _forgiven(answers: Sequence[Answer], tree: Shadow) -> list[Answer]:
@@ -58,17 +93,30 @@ def _forgiven(answers: Sequence[Answer], tree: Shadow) -> list[Answer]:
     return [a for a in answers if a.sound or _source(a, tree) not in read]
 
 
+def _failed(answers: Sequence[Answer], tree: Shadow, trouble: Sequence[_Trouble]) -> frozenset[str]:
+    """The sources that cannot be done; with a .c file that is not there, what includes it is not whole either."""
+    failed = frozenset[str]().union(*(found.sources for found in trouble))
+    while more := {_source(a, tree) for a in answers if a.reached & failed} - failed:
+        failed |= more
+    return failed
+
+
+def _without(answers: Sequence[Answer], tree: Shadow, failed: Set[str]) -> list[Answer]:
+    return [answer for answer in answers if _source(answer, tree) not in failed]
+
+
 # ---- what went wrong ------------------------------------------------------------------------------
 
 
-def _findings(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
+def _troubles(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[_Trouble]:
+    """What is wrong with single units."""
     for answer in answers:
-        if answer.failure:
-            yield answer.failure
-        yield from answer.findings
-        yield from _undeclared(answer, tree, scanned)
+        source = frozenset({_source(answer, tree)})
+        findings = [answer.failure] if answer.failure else []
+        findings += [*answer.findings, *_undeclared(answer, tree, scanned)]
         if answer.sound and not answer.findings:
-            yield from _unanswered(answer, tree, scanned)
+            findings += [*_unanswered(answer, tree, scanned), *_no_functions(answer, scanned, tree)]
+        yield from (_Trouble(finding, source) for finding in findings)
 
 
 def _undeclared(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
@@ -82,18 +130,22 @@ def _undeclared(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) ->
         yield _unknown(key, answer, tree, _mention(key, answer, scanned))
 
 
-def _torn(answers: Sequence[Answer], tree: Shadow) -> Iterator[Finding]:
-    """Calls whose text is ours in one unit and something of the project's own in another."""
-    ours = {number: answer for answer in answers for number in answer.uses}
+def _torn(answers: Sequence[Answer], tree: Shadow) -> Iterator[_Trouble]:
+    """Calls whose text is ours in some units and something of the project's own in another."""
+    ours: dict[int, list[str]] = {}
     for answer in answers:
+        for number in answer.uses:
+            ours.setdefault(number, []).append(_source(answer, tree))
+    for answer in answers:
+        theirs = _source(answer, tree)
         for number in sorted(answer.strangers & ours.keys()):
-            yield Finding(
+            finding = Finding(
                 "IN003",
-                f"this is a static call in {_source(ours[number], tree)}, but {_source(answer, tree)}"
-                " does not include static_call.h",
+                f"this is a static call in {ours[number][0]}, but {theirs} does not include static_call.h",
                 tree.sites[number].token.place,
                 fix="include static_call.h in both, or keep the two meanings in different files",
             )
+            yield _Trouble(finding, frozenset({theirs, *ours[number]}))
 
 
 def _unknown(key: str, answer: Answer, tree: Shadow, place: Place | None) -> Finding:
@@ -116,6 +168,19 @@ def _unanswered(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) ->
         )
 
 
+def _no_functions(answer: Answer, scanned: Mapping[str, Scanned], tree: Shadow) -> Iterator[Finding]:
+    """Keys that nobody can call: with a misplaced `&`, with the name of a struct, of a vectorcall function."""
+    for name, key in sorted(answer.keys.items()):
+        if key.type is None:
+            yield Finding(
+                "IN014",
+                f"the key '{name}' is declared with what no static call can reach in {_source(answer, tree)}",
+                _mention(name, answer, scanned, DECLARATIONS) or Place(_source(answer, tree), 1, 1),
+                notes=(key.trouble,) if key.trouble else (),
+                fix="give a function, or a type or an expression of one's type, without '&'",
+            )
+
+
 def _mention(
     key: str, answer: Answer, scanned: Mapping[str, Scanned], apis: Set[Api] = frozenset(Api)
 ) -> Place | None:
@@ -134,6 +199,69 @@ def _source(answer: Answer, tree: Shadow) -> str:
     return tree.inside(str(unit.source), unit.cwd) or str(unit.source)
 
 
+# ---- a key with two types -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """What one unit says of one key."""
+
+    source: str
+    type: Function
+    defines: bool
+    answer: Answer
+
+
+def _disagreements(
+    answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Scanned], failed: Set[str]
+) -> Iterator[_Trouble]:
+    """Keys that units of one program declare with two types.
+
+    A key that several units define belongs to as many programs, each with its own type; a unit that only declares
+    it is part of one of them. A failed unit that defines it may be another program.
+    """
+    tellers: dict[str, list[_Teller]] = {}
+    for answer in answers:
+        source = _source(answer, tree)
+        for name, key in answer.keys.items():
+            if key.type is not None:
+                tellers.setdefault(name, []).append(_Teller(source, key.type, name in answer.defined, answer))
+    for name, told in sorted(tellers.items()):
+        if not _defines(name, failed, scanned):
+            yield from _contradictions(name, told, scanned)
+
+
+def _defines(name: str, sources: Set[str], scanned: Mapping[str, Scanned]) -> bool:
+    tokens = (token for source in sources & scanned.keys() for token in scanned[source].tokens)
+    return any(token.api in DEFINITIONS and token.key == name for token in tokens)
+
+
+def _contradictions(name: str, told: Sequence[_Teller], scanned: Mapping[str, Scanned]) -> Iterator[_Trouble]:
+    definers = [teller for teller in told if teller.defines]
+    programs = len({teller.source for teller in definers})
+    # A source that is compiled in several ways may well tell several types.
+    against = definers or [teller for teller in told if teller.source == told[0].source]
+    for teller in told:
+        if (programs > 1 and teller.defines) or any(unify.function(teller.type, one.type) for one in against):
+            continue
+        concerned = {teller.source} if programs > 1 else {teller.source, against[0].source}
+        yield _Trouble(_contradiction(name, teller, against[0], scanned), frozenset(concerned))
+
+
+def _contradiction(name: str, one: _Teller, other: _Teller, scanned: Mapping[str, Scanned]) -> Finding:
+    places = [
+        _mention(name, teller.answer, scanned, DECLARATIONS) or Place(teller.source, 1, 1) for teller in (one, other)
+    ]
+    verb = "defined" if other.defines else "declared"
+    return Finding(
+        "IN013",
+        f"the key '{name}' is {_shown(one.type)} in {one.source}, but {_shown(other.type)} in {other.source}",
+        places[0],
+        fix="declare it once, in a header that every file with the key includes",
+        also=(Finding("IN013", f"{verb} as {_shown(other.type)} here", places[1], severity="note"),),
+    )
+
+
 # ---- what comes together --------------------------------------------------------------------------
 
 
@@ -143,7 +271,8 @@ def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]
         keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
         stringized = any(number in a.stringized for a in answers)
         wider = any(number in a.wider for a in answers)
-        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, wider)
+        whole = any(number in a.whole for a in answers)
+        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, wider, whole)
     return uses
 
 
@@ -166,14 +295,14 @@ def _merged(told: Sequence[tuple[str, Key]], targets: Set[Target | None]) -> Key
             both = unify.function(merged.type, key.type)
             trouble = None if both else f"{_shown(merged.type)} in {first}, {_shown(key.type)} in {unit}"
             merged = replace(merged, type=both, trouble=trouble)
-        elif merged.type is not None:
-            merged = replace(merged, type=None, trouble=key.trouble)
     symbol = next(iter(targets)) if len(targets) == 1 else None
     return replace(
         merged,
         symbol=symbol,
         block=any(key.block for _, key in told),
         inexact=any(key.inexact for _, key in told),
+        wider=any(key.wider for _, key in told),
+        option=next((key.option for _, key in told if key.option), None),
     )
 
 

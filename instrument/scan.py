@@ -23,12 +23,15 @@ from typing import NamedTuple
 
 from instrument.model import Api, Include, Place, Scanned, Span, Token
 
-__all__ = ["Group", "Lexed", "function_bodies", "groups", "mentions", "scan"]
+__all__ = ["Group", "Lexed", "function_bodies", "groups", "holds_directive", "mentions", "scan"]
 
 HEADER = b"static_call.h"
 
 _BOM = b"\xef\xbb\xbf"
-_SPLICE = re.compile(rb"\\[ \t\f\v\0]*+\r?\n")
+_LINE_END = rb"(?:\r?\n|\r)"
+"""gcc 12 and clang 14 end a line at a carriage return by itself, too, as old Macs did."""
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_SPLICE = re.compile(rb"\\[ \t\f\v\0]*+" + _LINE_END)
 """gcc lets blanks stand between the backslash and the end of the line."""
 
 # ---- the pieces of the expressions ----------------------------------------------------------------
@@ -99,6 +102,7 @@ def _lexer(words: bytes = b"", first: bytes = b"", marks: bytes = b"") -> re.Pat
 _API = _lexer(b"|".join(api.encode() for api in Api), bytes({ord(api[0]) for api in Api}))
 _PARENS = _lexer(marks=b"(),")
 _BRACES = _lexer(marks=b"{}")
+_DIRECTIVES = _lexer()
 _ANY = re.compile(rb"(?:" + _BLANK + rb"|\n(?!" + _HASH + rb"))*(?:" + _DIRECTIVE + rb"|(?P<mark>[^\s\0]))?")
 _LINE = re.compile(rb"(?:[^\n\"'/0-9]++|" + _UNIT + rb"|[/0-9])*")
 _PIECE = re.compile(rb"(?P<space>(?:\s|\0|" + _COMMENT + rb")+)|" + _UNIT + rb"|[^\s\0\"'/0-9]++|[/0-9]")
@@ -113,7 +117,7 @@ _OWNERS = (
 _TOP = _lexer(_OWNERS, b"_at", b"(){}[];=")
 """Between declarations; the words are those whose parentheses hold no parameters. Line markers may intervene."""
 
-_GLUE = re.compile(rb"\\[ \t\f\v\0]*+\r?\n(?=[\w\\])")
+_GLUE = re.compile(_SPLICE.pattern + rb"(?=[\w\\])")
 _WORD_BYTES = frozenset(bytes((c,)) for c in b"0123456789_" + string.ascii_letters.encode())
 
 # A file with this many groups that never close is not C; looking on to its end for each would take forever.
@@ -159,7 +163,10 @@ class Group:
 
 
 class Lexed:
-    """`text` is the file without byte order mark and splices, behind a newline: a '#' always follows one."""
+    """`text` is the file without byte order mark and splices, behind a newline: a '#' always follows one.
+
+    Every line in it ends with a newline; bytes are changed for that, but none is added.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -181,6 +188,8 @@ class Lexed:
             at = end
         pieces.append(self.data[at:])
         self.text = b"".join(pieces)
+        if b"\r" in self.text:
+            self.text = _LONE_RETURN.sub(b"\n", self.text)
 
     def _keep_raw_strings(self) -> None:
         """A splice in a raw string is text. What is one shows only after the splices before it are gone."""
@@ -295,8 +304,9 @@ class _Places:
     """Offsets to places. Asked in ascending order, it counts each line once."""
 
     def __init__(self, data: bytes, path: str, bom: int) -> None:
-        self._data, self._path = data, path
-        self._line, self._start = 1, bom
+        # As many bytes, with a newline at each line's end.
+        self._data = _LONE_RETURN.sub(b"\n", data) if b"\r" in data else data
+        self._path, self._line, self._start = path, 1, bom
 
     def at(self, offset: int) -> Place:
         lines = self._data.count(b"\n", self._start, offset)
@@ -314,6 +324,11 @@ def mentions(data: bytes) -> bool:
         return False
     glued = (data[m.start() - 1 : m.start()] for m in _GLUE.finditer(data))
     return any(map(_WORD_BYTES.__contains__, glued)) and _named(_SPLICE.sub(b"", data))
+
+
+def holds_directive(data: bytes) -> bool:
+    """Whether a directive starts in `data`, which starts with a token."""
+    return any(m["hash"] for m in _DIRECTIVES.finditer(Lexed(data).text))
 
 
 def _named(data: bytes) -> bool:

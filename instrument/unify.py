@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from instrument.model import Array, CType, Enum, Function, Pointer, Qualified, Record, Typedef
+from instrument.model import Array, Base, CType, Encoding, Enum, Function, Pointer, Qualified, Record, Typedef
 
 
 def unify(a: CType, b: CType) -> CType | None:
@@ -32,6 +32,8 @@ def unify(a: CType, b: CType) -> CType | None:
             return target and Qualified(x, target)
         case Record(), Record():
             return _record(a, b)
+        case (Enum(), Base()) | (Base(), Enum()):
+            return _integer(a, b)
         case Array(), Array():
             return _array(a, b)
         case Function(), Function():
@@ -67,9 +69,28 @@ def _target(t: CType) -> CType:
 
 
 def _record(a: Record, b: Record) -> Record | None:
-    if a.tag is None or (a.kind, a.tag) != (b.kind, b.tag) or None not in (a.size, b.size):
+    if (a.kind, a.tag) != (b.kind, b.tag):
         return None
-    return replace(a, size=None)
+    if a.size is None or b.size is None:
+        return None if a.tag is None else replace(a, size=None, content=None)
+    if a.size != b.size:
+        return None
+    if a.content is None or b.content is None:
+        return replace(a, content=None)
+    if a.content.fields != b.content.fields:
+        return None
+    # What one unit's text hides, another's need not.
+    doubt, unseen = a.content.doubt or b.content.doubt, a.content.unseen or b.content.unseen
+    return replace(a, content=replace(a.content, doubt=doubt, unseen=unseen))
+
+
+def _integer(a: CType, b: CType) -> CType | None:
+    """C11 6.7.2.2 p4: an enumerated type is compatible with the integer type that it is represented by."""
+    enum, base = (a, b) if isinstance(a, Enum) else (b, a)
+    assert isinstance(enum, Enum) and isinstance(base, Base)
+    encoding = Encoding.SIGNED if enum.signed else Encoding.UNSIGNED
+    same = base.encoding is encoding and base.size == enum.size and base.name != "char"
+    return base if same else None
 
 
 def _array(a: Array, b: Array) -> Array | None:

@@ -22,7 +22,9 @@ FORMS = (("inline-asm", "aligned"), ("inline-asm", "compact"), ("trampoline", "a
 SOURCES = {
     "basic": ("basic.c", "basic_other.c", "basic.h"),
     "frames": ("frames.c",),
+    "keys": ("keys.c", "keys_other.c", "keys.h"),
     "refused": ("refused.c",),
+    "values": ("values.c",),
     "inside": ("inside.c",),
     "init": ("init.c",),
     "many": ("many.c",),

@@ -84,6 +84,9 @@ static __inline__ __attribute__((__unused__)) static_call_fn __static_call_load(
 #define __SC_MANY(name, ...) __SC_CALLEE(name)(__VA_ARGS__)
 #ifdef STATIC_CALL_2018
 #define __SC_ONE(name) __SC_CALLEE(name)()
+#ifdef STATIC_CALL_PROBE
+struct __scm_2018;
+#endif
 #else
 #define __SC_ONE(name) __SC_CALLEE(name)
 #endif

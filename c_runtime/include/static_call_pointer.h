@@ -64,6 +64,9 @@ static __inline__ __attribute__((__unused__)) int static_call_init(void)
 	extern __typeof__(func) STATIC_CALL_TRAMP(name)
 
 #ifdef STATIC_CALL_PROBE
+/* -mlong-double-128 does not show in debug information, which has a size and a name alone. */
+struct __SC_CAT(__scm_, __LDBL_MANT_DIG__);
+
 #define DECLARE_STATIC_CALL(name, func) \
 	__SC_DECLARE(name, func); \
 	static __typeof__(func) *__SC_CAT(__scp_, name) __attribute__((__used__))

@@ -138,16 +138,25 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #define __SC_SITE_COMPACT_ASM(name) __SC_SITE(name, __SC_SITE_COMPACT, "", "0x2e")
 
 /*
- * What any callee may change (psABI 3.2.1, figure 3.4) beyond what a wrapper names as operands: the wrapper adds
- * the argument registers. xmm16-31 and the mask registers can be named only where the file is compiled for them;
- * `instrument` leaves calls in functions with a target attribute to the compiler for that reason.
+ * What any callee may change (psABI 3.2.1, figure 3.4) beyond the registers of arguments and results, which a wrapper
+ * names as operands or through __SC_SSE and __SC_X87: those are empty in a file that is compiled without such
+ * registers. xmm16-31 and the mask registers can be named only where the file is compiled for them; `instrument`
+ * leaves calls in functions with a target attribute to the compiler for that reason.
  */
-#define __SC_CLOBBER_BASE \
-	"memory", "cc", "r10", "r11", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#define __SC_CLOBBER_BASE "memory", "cc", "r10", "r11"
+#ifdef __SSE__
+#define __SC_SSE(name) name,
+#define __SC_CLOBBER_SSE , "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#else
+#define __SC_SSE(name)
+#define __SC_CLOBBER_SSE
+#endif
 #ifdef _SOFT_FLOAT
+#define __SC_X87(name)
 #define __SC_CLOBBER_X87
 #else
-#define __SC_CLOBBER_X87 , "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"
+#define __SC_X87(name) name,
+#define __SC_CLOBBER_X87 , "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"
 #endif
 #ifdef __MMX__
 #define __SC_CLOBBER_MMX , "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
@@ -167,7 +176,8 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #else
 #define __SC_CLOBBER_APX
 #endif
-#define __SC_CLOBBERS __SC_CLOBBER_BASE __SC_CLOBBER_X87 __SC_CLOBBER_MMX __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
+#define __SC_CLOBBERS \
+	__SC_CLOBBER_BASE __SC_CLOBBER_SSE __SC_CLOBBER_X87 __SC_CLOBBER_MMX __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
 
 /*
  * The stack pointer as an in/out operand of a wrapper's call keeps shrink-wrapping from moving the frame behind
@@ -175,14 +185,27 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
  */
 __extension__ register unsigned long __static_call_sp __asm__("rsp");
 
+#ifdef __SSE2__
+/* All 16 bytes of an xmm register, for values of class SSE and SSEUP. */
+typedef double __static_call_xmm __attribute__((__vector_size__(16)));
+#endif
+
 /* ---- the API --------------------------------------------------------------------------------------------------- */
+
+#ifdef __clang__
+/* clang decorates the names of functions that are regcall or vectorcall, which the trampoline's type may be. */
+#define __SC_UNDECORATED(symbol) __asm__(symbol)
+#else
+#define __SC_UNDECORATED(symbol)
+#endif
 
 /* A declaration that says nothing new: it takes the semicolon that the user writes. */
 #define __SC_NO_WRAPPER() struct static_call_key
 
+/* Unused where a block declares a key and calls it through its trampoline: gcc has -Wunused-variable for that. */
 #define DECLARE_STATIC_CALL(name, func) \
-	extern struct static_call_key STATIC_CALL_KEY(name) __SC_VISIBLE; \
-	extern __typeof__(func) STATIC_CALL_TRAMP(name) __SC_VISIBLE; \
+	extern struct static_call_key STATIC_CALL_KEY(name) __SC_VISIBLE __attribute__((__unused__)); \
+	extern __typeof__(func) STATIC_CALL_TRAMP(name) __SC_UNDECORATED(STATIC_CALL_TRAMP_STR(name)) __SC_VISIBLE; \
 	__SC_PICK(__SC_CAT(__SC_DECL_, name), __SC_NO_WRAPPER, ~)()
 
 #define __SC_DEFINE(name, func, init, jump) \
@@ -202,5 +225,6 @@ __extension__ register unsigned long __static_call_sp __asm__("rsp");
 	__SC_DEFINE(name, func, (static_call_fn)__static_call_return0, __SC_JUMP("__static_call_return0"))
 
 #define __SC_CALLEE(name) __SC_CALLEE_(name)
-#define __SC_CALLEE_(name) __SC_PICK(__SC_CALL_##name, __SCT__##name, ~)
+/* A pointer, as without the tool: __typeof__ and sizeof of a bare static_call(name) see no difference. */
+#define __SC_CALLEE_(name) (&__SC_PICK(__SC_CALL_##name, __SCT__##name, ~))
 #define __SC_CALLEE_COND(name) __SC_CALLEE(name)

@@ -10,6 +10,10 @@ long __static_call_return0(void)
 	return 0;
 }
 
+/* Link-time optimisation must not see that it does not return (static_call_object.h). */
+#if defined __has_attribute && __has_attribute(__noipa__)
+__attribute__((__noipa__))
+#endif
 void __static_call_cold(void)
 {
 	abort();

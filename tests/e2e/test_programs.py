@@ -21,7 +21,7 @@ from tests.toolchain import (
     run,
 )
 
-PROGRAM_NAMES = ("basic", "frames", "refused", "many", "inside", "trap")
+PROGRAM_NAMES = ("basic", "frames", "keys", "refused", "values", "many", "inside", "trap")
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from instrument.diagnostics import Finding, InstrumentError
+from instrument.diagnostics import Finding
 from instrument.model import (
     Api,
     Fate,
@@ -78,13 +78,13 @@ def resolve(
     include_dir: Path,
     jobs: int,
     links: Mapping[str, str],
-) -> Resolution:
-    for path, found in scanned.items():
-        for bad in (token for token in found.tokens if token.key == "bad"):
-            raise InstrumentError(Finding("IN002", "bad is not declared", Place(path, bad.place.line, 1)))
+) -> Any:
+    bad = {path: token for path, found in scanned.items() for token in found.tokens if token.key == "bad"}
+    findings = (Finding("IN002", "bad is not declared", Place(path, bad[path].place.line, 1)) for path in sorted(bad))
     if any(token.key == "crash" for found in scanned.values() for token in found.tokens):
         raise RuntimeError("a bug\nof ours")
-    return Resolution(reached=frozenset(str(unit.source.relative_to(root)) for unit in units))
+    resolution = Resolution(reached=frozenset(str(unit.source.relative_to(root)) for unit in units))
+    return SimpleNamespace(resolution=resolution, findings=tuple(findings), failed=frozenset(bad))
 
 
 def plan(

@@ -260,11 +260,112 @@ def test_a_missing_compiler_is_2(
     assert "no-such-compiler" in capsys.readouterr().err
 
 
+BAD = MAIN.replace("(go)", "(bad)")
+
+
 def test_an_error_of_the_input_shows_its_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lay(project, {"main.c": MAIN.replace("(go)", "(bad)")})
+    lay(project, {"main.c": BAD})
     assert run(project, "-o", "out") == 1
-    assert capsys.readouterr().err.startswith("p r/main.c:3:1: error: bad is not declared [IN002]\n  int main(void)")
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    head, tail = "p r/main.c:3:1: error: bad is not declared [IN002]\n  int main(void)", "^\n"
+    assert streams.err.startswith(head) and tail in streams.err
+    assert streams.err.endswith("instrument: error: left out of the output: main.c\n")
+    assert "no static calls" not in streams.err
+
+
+def test_a_failed_file_is_left_out_and_the_others_are_done(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(project, {"bad.c": BAD, "other.c": MAIN})
+    (project / "link.c").symlink_to("bad.c")
+    assert run(project, "-o", "out") == 1
+    assert {name for name in contents(Path("out")) if not name.startswith("static_call/")} == {
+        "main.c", "ops.c", "ops.h", "other.c",
+    }  # fmt: skip
+    assert not Path("out/link.c").is_symlink() and not Path("out/static_call/stamp").exists()
+    assert "2 tokens in 2 files" in capsys.readouterr().err
+    (project / "bad.c").unlink()
+    (project / "link.c").unlink()
+    assert run(project, "-o", "fresh") == 0
+    for name in ("main.c", "other.c", "ops.c"):
+        assert Path("out", name).read_bytes() == Path("fresh", name).read_bytes()
+
+
+def test_a_mended_tree_is_as_if_it_had_never_failed(project: Path) -> None:
+    assert run(project, "-o", "fresh", "-q") == 0
+    assert run(project, "-o", "out", "-q") == 0
+    lay(project, {"main.c": BAD, "ops.c": OPS + "/* new */\n"})
+    assert run(project, "-o", "out", "-q") == 1
+    assert not Path("out/main.c").exists() and "new" in Path("out/ops.c").read_text()
+    lay(project, {"main.c": MAIN, "ops.c": OPS})
+    assert run(project, "-o", "out", "-q") == 0
+    out, fresh = (contents(Path(name)) for name in ("out", "fresh"))
+    assert {k: v for k, v in out.items() if k != "static_call/static_call.d"} == {
+        k: v for k, v in fresh.items() if k != "static_call/static_call.d"
+    }
+
+
+def test_an_old_copy_of_a_failed_file_goes_even_if_somebody_changed_it(project: Path) -> None:
+    run(project, "-o", "out", "-q")
+    Path("out/main.c").write_text("mine\n")
+    lay(project, {"main.c": BAD})
+    assert run(project, "-o", "out", "-q") == 1
+    assert not Path("out/main.c").exists()
+
+
+def test_no_output_is_begun_if_every_c_file_fails(project: Path) -> None:
+    lay(project, {"main.c": BAD})
+    assert run(project / "main.c", "-o", "out") == 1
     assert not Path("out").exists()
+    lay(project, {"main.c": MAIN})
+    assert run(project / "main.c", "-o", "out") == 0
+    lay(project, {"main.c": BAD})
+    assert run(project / "main.c", "-o", "out") == 1
+    assert not Path("out/main.c").exists() and Path("out/ops.h").exists()
+
+
+def test_a_build_of_the_tree_stops_at_a_failed_file(project: Path) -> None:
+    lay(project, {"bad.c": BAD})
+    assert run(project, "-o", "out", "-q") == 1
+    text = "include ../out/static_call/static_call.mk\nx: $(STATIC_CALL_SRCS)\n"
+    lay(Path("m"), {"Makefile": text})
+    done = subprocess.run(["make", "-C", "m", "x"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "bad.c" in done.stderr
+
+
+def test_questions_about_a_tree_with_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(project, "-o", "out", "-q")
+    before = times(Path("out"))
+    lay(project, {"bad.c": BAD, "more.c": MAIN})
+    capsys.readouterr()
+    assert run(project, "-o", "out", "--check") == 1
+    err = capsys.readouterr().err
+    assert "[IN002]" in err and "would write more.c" in err and "would write bad.c" not in err
+    assert run(project, "-o", "out", "--dry-run") == 1
+    assert "would remove static_call/stamp" in capsys.readouterr().err
+    assert run(project, "--diff") == 1
+    streams = capsys.readouterr()
+    assert "+++ p r/more.c" in streams.out and "bad.c" not in streams.out
+    assert "p r/bad.c:3:1: error:" in streams.err
+    assert run(project, "--json", "-q") == 1
+    streams = capsys.readouterr()
+    value = json.loads(streams.out)
+    assert value["failed"] == ["bad.c"] and "bad.c" not in value["rewritten"]
+    assert {token["path"] for token in value["tokens"]} == {"main.c", "more.c"}
+    finding = {"code": "IN002", "message": "bad is not declared", "path": "bad.c", "line": 3, "column": 1}
+    assert value["findings"] == [finding]
+    assert times(Path("out")) == before
+    # A tree that is up to date but for the error is not fine.
+    assert run(project, "-o", "out", "-q") == 1
+    assert run(project, "-o", "out", "--check") == 1
+
+
+def test_a_named_file_without_calls_that_cannot_be_preprocessed_fails(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(project, {"ops.c": "#error told so\n" + OPS})
+    assert run(project / "main.c", project / "ops.c", "-o", "out") == 1
+    assert "p r/ops.c:1:2: error:" in capsys.readouterr().err
+    assert Path("out/main.c").exists() and not Path("out/ops.c").exists()
 
 
 def test_a_bug_of_ours_is_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,8 @@ NASTY = [
     "char *(*(*f(char *(*)(char *)))[2])(struct pet *(*)(struct pet **))",
     "void f(row (*)[2], const int *(*const (*)[3])(const row))",
     "int f(int n, int (*a)[n])",
+    "int f(const char *, __builtin_va_list)",
+    "int f(int (*)(int, __builtin_va_list), __builtin_va_list *)",
 ]
 
 
@@ -116,7 +118,7 @@ def test_the_text_is_the_type(tmp_path: Path, compiler: str) -> None:
 
 
 def test_pycparser_reads_the_text_back(tmp_path: Path) -> None:
-    typedefs = "typedef int size_type, unnamed, one, row, compare, vec, pet_ref;\n"
+    typedefs = "typedef int size_type, unnamed, one, row, compare, vec, pet_ref, __builtin_va_list;\n"
     for fn in functions(tmp_path, "gcc"):
         text = declare.prototype("g", fn, [f"a{n}" for n in range(len(fn.params))])
         tree = CParser().parse(f"{typedefs}{text};\n{declare.spell(Pointer(fn)).replace('(*)', '(*h)', 1)};")
@@ -168,7 +170,7 @@ def test_spell() -> None:
         (Record("struct", None, 4), "an unnamed struct"),
         (Pointer(Qualified("const", Record("union", None, 4))), "an unnamed union"),
         (Enum(None, 4, False), "an unnamed enum"),
-        (Pointer(Record("struct", "__va_list_tag", 24)), "va_list"),
+        (Pointer(Pointer(Record("struct", "__va_list_tag", 24))), "va_list"),
         (Array(INT, 4, vector=True), "a vector type without a name"),
         (Pointer(Array(Array(INT, None), None)), "an array of arrays of variable length"),
         (Pointer(Function(Void(), (Record("struct", None, 4),), False)), "an unnamed struct"),

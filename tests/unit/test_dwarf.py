@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from instrument import dwarf
+from instrument import dwarf, objectfile
 from instrument.model import (
     Array,
     Base,
+    Content,
     CType,
     Encoding,
     Enum,
+    Field,
     Function,
     Pointer,
     Qualified,
@@ -95,11 +97,11 @@ PARAMETERS: dict[str, CType] = {
     "enum below": Enum("below", 4, True),
     "enum packed": Enum("packed", 1, False),
     "named": Typedef("named", Enum(None, 4, False)),
-    "struct whole": Record("struct", "whole", 4),
+    "struct whole": Record("struct", "whole", 4, Content((Field(INT, 0, 32),))),
     "union both *": Pointer(Record("union", "both", 8)),
     "struct never *": Pointer(Record("struct", "never", None)),
     "struct never": Record("struct", "never", None),
-    "anon": Typedef("anon", Record("struct", None, 4)),
+    "anon": Typedef("anon", Record("struct", None, 4, Content((Field(Base("float", 4, Encoding.FLOAT), 0, 32),)))),
     "vec": Typedef("vec", Array(INT, 4, vector=True)),
     "int [5]": Pointer(INT),
     "int (*)[]": Pointer(Array(INT, None)),
@@ -133,6 +135,57 @@ def test_functions(tmp_path: Path, compiler: str) -> None:
     assert of("struct never *f(char)") == Function(Pointer(Record("struct", "never", None)), (CHAR,), False)
     assert of("void f(void) __attribute__((noreturn))") == Function(Void(), (), False)
     assert of("int (*f(int))(char)") == Function(Pointer(Function(INT, (CHAR,), False)), (INT,), False)
+
+
+CONTENTS: dict[str, tuple[tuple[int, int], ...] | str] = {
+    "struct { char a; struct { short b; int c[2]; } d; }": ((0, 8), (32, 16), (64, 32), (96, 32)),
+    "union { char a[2]; struct whole b; }": ((0, 8), (8, 8), (0, 32)),
+    "struct { int a[2][2]; }": ((0, 32), (32, 32), (64, 32), (96, 32)),
+    "struct { unsigned a : 3, b : 20; unsigned c : 30; }": ((0, 3), (3, 20), (32, 30)),
+    "struct { char a; long b : 60; int c : 7; } __attribute__((packed))": ((0, 8), (8, 60), (68, 7)),
+    "struct { char a; unsigned long b : 40, c : 20; char d; } __attribute__((packed))": (
+        (0, 8), (8, 40), (48, 20), (72, 8),
+    ),
+    "struct { struct { int : 3; int x : 5; } a; union { int b : 9; long c; }; }": ((3, 5), (64, 9), (64, 64)),
+    "struct { vec v; fn_t *f; }": ((0, 128), (128, 64)),
+    "struct { char a[65]; }": (),
+    "struct { int a; int b[]; }": "an array without elements",
+    "struct { int a[0]; int b; }": "an array without elements",
+    "struct { _Atomic int a[2]; }": "an _Atomic member",
+    "struct { struct { } a; int b; }": "a member without a size",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_records_hold(tmp_path: Path, compiler: str) -> None:
+    """clang writes bit-fields in the form of DWARF 3, gcc in that of DWARF 5."""
+    text = "".join(f"typedef {t} t{i}; PROBE(k{i}, *(int (*)(t{i}))0);\n" for i, t in enumerate(CONTENTS))
+    found = dwarf.read(compiled(tmp_path, compiler, text), {f"k{i}" for i in range(len(CONTENTS))})
+    for i, (spelling, expected) in enumerate(CONTENTS.items()):
+        fn = found[f"k{i}"].type
+        assert isinstance(fn, Function) and isinstance(fn.params[0], Typedef)
+        record = fn.params[0].target
+        assert isinstance(record, Record) and record.content, spelling
+        content = record.content
+        places = tuple((field.start, field.width) for field in content.fields)
+        assert (content.doubt if isinstance(expected, str) else places) == expected, spelling
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_record_that_leads_to_itself(tmp_path: Path, compiler: str) -> None:
+    text = "struct node { struct node *next; int (*visit)(struct node); }; int f(struct node)"
+    (t,) = function_of(tmp_path, compiler, text).params
+    assert isinstance(t, Record) and t.content
+    assert [field.width for field in t.content.fields] == [64, 64]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_long_double_of_128_bits_is_unknown(tmp_path: Path, compiler: str) -> None:
+    """Its debug information is that of the 80-bit type, so the reader is told."""
+    data = compiled(tmp_path, compiler, "long double f(long double _Complex); PROBE(k, f);")
+    found = dwarf.read(data, {"k"}, quad=True)["k"].type
+    assert isinstance(found, Function)
+    assert isinstance(found.result, Unknown) and isinstance(found.params[0], Unknown)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -190,7 +243,8 @@ def test_targets(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     void g(void) { PROBE(block, first); TARGET(block, first); __SCK__declared.func = 0; }
     """
     found = dwarf.read(
-        compiled(tmp_path, compiler, text, *flags), {"redirected", "local", "weak", "null", "declared", "block"}
+        compiled(tmp_path, compiler, text, *flags),
+        {"redirected", "local", "weak", "null", "declared", "block"},
     )
     assert {name: (probe.defined, probe.symbol) for name, probe in found.items()} == {
         "redirected": (True, Target("__isoc99_sscanf", static=False)),
@@ -218,8 +272,8 @@ def test_no_debug_information_is_no_answer(tmp_path: Path, flags: tuple[str, ...
 
 
 def test_machine(tmp_path: Path) -> None:
-    assert dwarf.is_x86_64(compiled(tmp_path, "gcc", ""))
-    assert not dwarf.is_x86_64(compiled(tmp_path, "gcc", "", "-m32"))
-    assert not dwarf.is_x86_64(compiled(tmp_path, "gcc", "", "-mx32"))
-    assert not dwarf.is_x86_64(compiled(tmp_path, "clang-14", "", "--target=aarch64-linux-gnu"))
-    assert not dwarf.is_x86_64(b"")
+    assert objectfile.is_x86_64(compiled(tmp_path, "gcc", ""))
+    assert not objectfile.is_x86_64(compiled(tmp_path, "gcc", "", "-m32"))
+    assert not objectfile.is_x86_64(compiled(tmp_path, "gcc", "", "-mx32"))
+    assert not objectfile.is_x86_64(compiled(tmp_path, "clang-14", "", "--target=aarch64-linux-gnu"))
+    assert not objectfile.is_x86_64(b"")

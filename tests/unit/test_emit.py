@@ -137,6 +137,35 @@ def test_a_stale_file_that_somebody_changed_stays(tmp_path: Path) -> None:
     assert (tmp_path / "other.o").exists()
 
 
+def test_what_has_failed_is_gone_whoever_wrote_it(tmp_path: Path) -> None:
+    put(tmp_path, a=b"a", b=b"b", d__c=b"c", d__e=b"e")
+    (tmp_path / "b").write_bytes(b"mine")
+    (tmp_path / "later").write_bytes(b"never an output before")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "directory").mkdir()
+    gone = dict.fromkeys(("b", "d__c", "later", "link", "directory", "absent"), emit.GONE)
+    changes = put(tmp_path, a=b"a", d__e=b"e", **gone)
+    assert (changes.remove, changes.kept) == (("b", "d/c", "later", "link"), ())
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "d", "directory", "static_call"}
+    assert (listed := manifest.load(tmp_path)) is not None
+    assert set(listed.files) == {"a", "d/e"}
+    assert put(tmp_path, a=b"a", d__e=b"e").stale == ()
+
+
+def test_a_failed_tree_has_no_stamp(tmp_path: Path) -> None:
+    put(tmp_path, a=b"a", b=b"b")
+    failed = emit.complete({"a": Output(b"A"), "b": emit.GONE}, ABOUT, tmp_path, {"a": PAST}, failed=True)
+    changes = emit.compare(tmp_path, failed)
+    # Whatever may come between, make must run us again.
+    assert changes.remove == (emit.STAMP, "b")
+    assert emit.STAMP not in changes.stale
+    emit.apply(tmp_path, failed)
+    assert not (tmp_path / emit.STAMP).exists() and (tmp_path / emit.DEPFILE).is_file()
+    assert emit.compare(tmp_path, failed) == emit.Changes()
+    put(tmp_path, a=b"A", b=b"b")
+    assert (tmp_path / emit.STAMP).is_file()
+
+
 # ---- what is refused ------------------------------------------------------------------------------
 
 

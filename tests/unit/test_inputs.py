@@ -13,6 +13,7 @@ from instrument import compiledb, inputs
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import InstrumentError
 from instrument.includes import Includes
+from instrument.model import Place
 
 
 def tree(root: Path, **files: str) -> Path:
@@ -128,12 +129,14 @@ def test_headers_below_the_root_come_along(tmp_path: Path) -> None:
     assert headers(root, "x.c", flags=("-Iinc",)) == ("inc/two.h", "one.h", "su b/three.h", "x.c")
 
 
-def test_a_file_that_cannot_be_preprocessed_is_an_error_of_the_input(tmp_path: Path) -> None:
-    tree(tmp_path, x_c="#error told so\n")
-    with pytest.raises(InstrumentError) as caught:
-        headers(tmp_path, "x.c")
-    assert (caught.value.status, caught.value.findings[0].code) == (1, "IN001")
-    assert "told so" in caught.value.findings[0].detail
+def test_a_file_that_cannot_be_preprocessed_is_rejected_by_itself(tmp_path: Path) -> None:
+    tree(tmp_path, x_c="\n#error told so\n", y_c='#include "y.h"\n', y_h="")
+    found = inputs.gather([tmp_path / "x.c", tmp_path / "y.c"])
+    found = inputs.with_headers(found, Commands(Command(("cc",), tmp_path)), tmp_path / "include")
+    assert found.files == ("x.c", "y.c", "y.h")
+    (finding,) = found.rejected.values()
+    assert (finding.code, finding.place) == ("IN001", Place("x.c", 2, 2))
+    assert "told so" in finding.detail
 
 
 def test_a_missing_compiler_is_named(tmp_path: Path) -> None:

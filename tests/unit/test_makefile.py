@@ -148,3 +148,17 @@ def test_a_failing_tool_stops_the_build_again_and_again(built: Path) -> None:
         done = subprocess.run(["make", "STATIC_CALL_FLAGS=--strict"], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert "[IN022]" in done.stderr
+
+
+def test_an_error_in_one_file_stops_the_build_until_it_is_mended(built: Path) -> None:
+    time.sleep(0.02)
+    Path("main.c").write_text(MAIN.replace("(go)", "(bad)"))
+    for _ in range(2):
+        done = subprocess.run(["make", "-k"], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "[IN002]" in done.stderr
+        assert not Path(".static_call/main.c").exists()
+    # Times do not tell that it is mended: what is put back is older than everything.
+    Path("main.c").write_text(MAIN)
+    os.utime("main.c", ns=(10**18, 10**18))
+    assert {"instrument", "main.o", "prog"} <= make("-j2")
+    assert make("-q") == set()

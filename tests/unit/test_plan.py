@@ -11,6 +11,8 @@ from instrument.model import (
     Function,
     Key,
     Mode,
+    Qualified,
+    Record,
     Resolution,
     Use,
     Void,
@@ -76,14 +78,16 @@ def test_trampoline_mode_calls_the_trampoline_and_says_why() -> None:
 
 def test_a_refused_signature_takes_the_trampoline_with_its_reason() -> None:
     refused = {
-        "IN021": Key("k", Function(LONG_DOUBLE, (), False)),
+        "IN021": Key("k", Function(Record("struct", "never", None), (), False)),
         "IN022": Key("k", Function(INT, (INT,), variadic=True)),
         "IN023": Key("k", Function(INT, (), False, prototyped=False)),
         "IN024": Key("k", Function(INT, (), False, convention="ms")),
         "IN020": Key("k", Function(Void(), (INT,) * 7, False)),
         "IN025": Key("k", None, "'int (void)' in a.c, 'long (void)' in b.c"),
         "IN027": Key("k", BINARY, block=True),
-        "IN021 vector": Key("k", Function(Void(), (Array(INT, 4, vector=True),), False)),
+        "IN020 x87": Key("k", Function(Void(), (LONG_DOUBLE,), False)),
+        "IN026": Key("k", Function(Void(), (Array(INT, 4, vector=True),), False)),
+        "IN038": Key("k", Function(Void(), (Qualified("_Atomic", INT),), False)),
     }
     for code, key in refused.items():
         (site,) = planned("void f(void) { static_call(k)(); }", k=key)

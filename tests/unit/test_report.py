@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+
+import pytest
 
 from instrument import report
 from instrument.model import (
@@ -26,6 +29,7 @@ VARIADIC = Refusal("IN022", "the function is variadic")
 MACRO = Refusal("IN030", "the call is written inside a macro")
 STRING = Refusal("IN031", "the call's own text ends up in a string")
 ASKED = Refusal("IN035", "the mode is trampoline")
+DEAD = Refusal("IN033", "no unit")
 
 
 def token(at: int, api: Api = Api.CALL, macro: str | None = None, bare: bool = False, **more: object) -> Token:
@@ -43,7 +47,8 @@ def site(
     stay: Refusal | None = None,
 ) -> SitePlan:
     keys, forms = (("k",), (form,)) if form else ((), ())
-    return SitePlan(of, Use(keys), fate, forms, why, stay, function="main")
+    span, text = (Span(of.name.start, of.name.end + 3), "__SCW__k") if fate is Fate.REWRITTEN else (None, "")
+    return SitePlan(of, Use(keys), fate, forms, why, stay, span, text, function="main")
 
 
 def entries(*tokens: Token, sites: tuple[SitePlan, ...] = ()) -> tuple[report.Entry, ...]:
@@ -64,15 +69,21 @@ def codes(found: tuple[report.Entry, ...], mode: Mode = Mode.INLINE_ASM) -> list
 
 
 def test_every_token_is_listed_in_order() -> None:
-    tokens = [token(40), token(0, Api.DEFINE), token(20, directive="ifdef", bare=True), token(5, path="0.c")]
+    tokens = [
+        token(40),
+        token(0, Api.DEFINE),
+        token(20, directive="ifdef", bare=True),
+        token(5, path="0.c", bare=True),
+    ]
     found = entries(*tokens, sites=(site(tokens[0]),))
     assert [(e.token.place.path, e.token.name.start, e.kind) for e in found] == [
-        ("0.c", 5, "call"),
+        ("0.c", 5, "name"),
         ("a.c", 0, "definition"),
-        ("a.c", 20, "call"),
+        ("a.c", 20, "name"),
         ("a.c", 40, "call"),
     ]
-    assert [e.fate for e in found] == ["unaccounted", "the header's own macro", "named in a directive", "rewritten"]
+    fates = ["the name alone", "the header's own macro", "named in a directive", "rewritten"]
+    assert [e.fate for e in found] == fates
 
 
 def test_every_name_has_a_kind() -> None:
@@ -83,7 +94,7 @@ def test_every_name_has_a_kind() -> None:
 
 def test_the_same_offset_in_two_files_is_two_sites() -> None:
     one, two = token(0, path="1.c"), token(0, path="2.c")
-    found = entries(one, two, sites=(site(one), site(two, Fate.INACTIVE, None)))
+    found = entries(one, two, sites=(site(one), site(two, Fate.INACTIVE, None, stay=DEAD)))
     assert [e.fate for e in found] == ["rewritten", "inactive"]
 
 
@@ -98,12 +109,33 @@ def test_strict_forgives_what_is_as_asked() -> None:
         token(60, Api.UPDATE),
         token(80, directive="undef", bare=True),
     ]
-    sites = (site(calls[0]), site(calls[1], Fate.INACTIVE, None), site(calls[2], Fate.MACRO, stay=MACRO))
+    sites = (site(calls[0]), site(calls[1], Fate.INACTIVE, None, stay=DEAD), site(calls[2], Fate.MACRO, stay=MACRO))
     assert codes(entries(*calls, sites=sites)) == []
 
 
-def test_strict_names_what_is_unaccounted() -> None:
-    assert codes(entries(token(0))) == ["IN003"]
+CALL, OTHER = token(0), token(20)
+BROKEN = {
+    "no plan": (),
+    "a plan of another call": (site(OTHER),),
+    "one plan too many": (site(CALL), site(OTHER)),
+    "two plans": (site(CALL), site(CALL)),
+    "rewritten without a span": (replace(site(CALL), span=None),),
+    "rewritten, and to stay": (site(CALL, stay=STRING),),
+    "not rewritten, no reason": (site(CALL, Fate.MACRO),),
+    "inactive, no reason": (site(CALL, Fate.INACTIVE, None),),
+    "live without a key": (site(CALL, Fate.MACRO, None, stay=STRING),),
+    "a key without a form": (replace(site(CALL), forms=()),),
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_plan_that_does_not_account_for_a_call_is_a_mistake(mistake: str) -> None:
+    with pytest.raises(LookupError):
+        entries(CALL, sites=BROKEN[mistake])
+
+
+def test_strict_names_what_hides_calls() -> None:
+    assert codes(entries(token(0, Api.UPDATE, bare=True))) == []
     assert codes(entries(token(0, bare=True))) == ["IN003"]
     assert codes(entries(token(0, bare=True, macro="alias"))) == ["IN003"]
 
@@ -112,7 +144,7 @@ def test_strict_names_a_lower_form_even_in_a_macro() -> None:
     calls = [token(0), token(20, macro="M")]
     sites = (
         site(calls[0], form=Form.TRAMPOLINE, why=VARIADIC),
-        site(calls[1], Fate.MACRO, Form.TRAMPOLINE, VARIADIC),
+        site(calls[1], Fate.MACRO, Form.TRAMPOLINE, VARIADIC, MACRO),
     )
     found = entries(*calls, sites=sites)
     assert codes(found) == ["IN022", "IN022"]
@@ -148,7 +180,7 @@ def test_the_census_groups_by_code() -> None:
         site(calls[0]),
         site(calls[1], form=Form.TRAMPOLINE, why=VARIADIC),
         site(calls[2], form=Form.TRAMPOLINE, why=VARIADIC),
-        site(calls[3], Fate.INACTIVE, None, stay=Refusal("IN033", "no unit")),
+        site(calls[3], Fate.INACTIVE, None, stay=DEAD),
         site(calls[4], Fate.MACRO, stay=MACRO),
     )
     keys = [

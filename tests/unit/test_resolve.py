@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.model import Base, Encoding, Function, Pointer, Record, Resolution, Typedef, Unit, Use, Void
+from instrument.model import Base, Encoding, Function, Place, Pointer, Record, Resolution, Typedef, Unit, Use, Void
 from instrument.paths import INCLUDE_DIR
-from instrument.resolve import resolve
+from instrument.resolve import Resolved, resolve
 from instrument.scan import scan
 
 COMPILERS = ("gcc", "clang-14")
@@ -31,7 +31,7 @@ class Tree:
     root: Path
     cc: str
 
-    def resolve(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> Resolution:
+    def ask(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> Resolved:
         files = sorted(str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file())
         contents = {f: (self.root / f).read_bytes() for f in files if f.endswith((".c", ".h"))}
         mentioning = {f: data for f, data in contents.items() if b"static_call" in data or b"STATIC_CALL" in data}
@@ -39,10 +39,15 @@ class Tree:
         scanned = {f: scan(data, f) for f, data in mentioning.items()}
         return resolve(self.root, files, scanned, mentioning, units, INCLUDE_DIR, 2)
 
+    def resolve(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> Resolution:
+        told = self.ask(*mains, flags=flags, cwd=cwd, cc=cc)
+        assert (told.findings, told.failed) == ((), frozenset())
+        return told.resolution
+
     def fails(self, *mains: str, flags: Sequence[str] = (), cwd: str = ".", cc: Sequence[str] = ()) -> list[Finding]:
-        with pytest.raises(InstrumentError) as error:
-            self.resolve(*mains, flags=flags, cwd=cwd, cc=cc)
-        return list(error.value.findings)
+        told = self.ask(*mains, flags=flags, cwd=cwd, cc=cc)
+        assert told.failed and told.failed <= set(mains)
+        return list(told.findings)
 
     def use(self, told: Resolution, path: str, text: str) -> Use:
         """The use of the only call in `path` that starts with `text`."""
@@ -249,7 +254,11 @@ def test_transparent_unions_keep_their_size(grow: Grow) -> None:
     DECLARE_STATIC_CALL(union_key, take);
     """
     keys = grow({"a.c": KEY + text}).resolve("a.c").keys
-    assert keys["union_key"].type == Function(INT, (Typedef("any", Record("union", None, 8)),), False)
+    told = keys["union_key"].type
+    assert told is not None
+    (param,) = told.params
+    assert isinstance(param, Typedef) and isinstance(param.target, Record)
+    assert (param.name, param.target.kind, param.target.size) == ("any", "union", 8)
 
 
 def test_foreign_conventions(grow: Grow) -> None:
@@ -279,10 +288,13 @@ def test_a_key_declared_in_a_function_as_well(grow: Grow) -> None:
     assert grow({"a.c": KEY + text}).resolve("a.c").keys["key"].block
 
 
-def test_not_a_function(grow: Grow) -> None:
-    key = grow({"a.c": KEY + "DECLARE_STATIC_CALL(pointer, &bark);\n"}).resolve("a.c").keys["pointer"]
-    assert key.type is None
-    assert key.trouble == "what it is declared with is not a function"
+@pytest.mark.parametrize("what", ["&bark", "int", "struct nowhere", "void"])
+def test_not_a_function(grow: Grow, what: str) -> None:
+    tree = grow({"a.c": KEY + f"  DECLARE_STATIC_CALL(other, {what});\n", "b.c": KEY})
+    told = tree.ask("a.c", "b.c")
+    (finding,) = told.findings
+    assert (finding.code, finding.place) == ("IN014", Place("a.c", 4, 3))
+    assert told.failed == {"a.c"} and told.resolution.keys.keys() == {"key"}
 
 
 def test_bodies_that_cannot_be_emptied(grow: Grow) -> None:
@@ -320,18 +332,6 @@ def test_initial_targets(grow: Grow) -> None:
     }
 
 
-def test_units_that_disagree(grow: Grow) -> None:
-    tree = grow(
-        {
-            "a.c": KEY,
-            "b.c": '#include "static_call.h"\nlong bark(long);\nDECLARE_STATIC_CALL(key, bark);\n',
-        }
-    )
-    key = tree.resolve("a.c", "b.c").keys["key"]
-    assert key.type is None
-    assert key.trouble == "'int (int)' in a.c, 'long (long)' in b.c"
-
-
 def test_units_that_know_more_or_less_of_one_type(grow: Grow) -> None:
     declare = "void pat(struct pet *, size);\nDECLARE_STATIC_CALL(key, pat);\n"
     tree = grow(
@@ -346,6 +346,67 @@ def test_units_that_know_more_or_less_of_one_type(grow: Grow) -> None:
         assert (key.type, key.trouble) == (Function(Void(), (pet, LONG), False), None)
 
 
+# ---- a key with two types -------------------------------------------------------------------------
+
+INTS = '#include "static_call.h"\nint bark(int);\n'
+LONGS = '#include "static_call.h"\nlong bark(long);\n'
+DECLARED, DEFINED = "DECLARE_STATIC_CALL(key, bark);\n", "DEFINE_STATIC_CALL_NULL(key, bark);\n"
+
+
+@pytest.mark.parametrize("defined", [False, True])
+def test_two_types_in_one_program(grow: Grow, defined: bool) -> None:
+    tree = grow(
+        {
+            "a.c": INTS + (DEFINED if defined else DECLARED),
+            "b.c": LONGS + "\n  " + DECLARED,
+            "c.c": INTS + DECLARED,
+            "d.c": KEY.replace("key", "other"),
+        }
+    )
+    told = tree.ask("a.c", "b.c", "c.c", "d.c")
+    (finding,) = told.findings
+    assert (finding.code, finding.place) == ("IN013", Place("b.c", 4, 3))
+    assert finding.message == "the key 'key' is 'long (long)' in b.c, but 'int (int)' in a.c"
+    (note,) = finding.also
+    assert (note.place, note.severity) == (Place("a.c", 3, 1), "note")
+    assert note.message == f"{'defined' if defined else 'declared'} as 'int (int)' here"
+    # What agrees with itself is done.
+    assert told.failed == {"a.c", "b.c"}
+    assert {name: key.type for name, key in told.resolution.keys.items()} == {"key": UNARY, "other": UNARY}
+    assert told.resolution.reached == {"c.c", "d.c"}
+
+
+def test_programs_of_one_tree_may_disagree(grow: Grow) -> None:
+    tree = grow({"a.c": INTS + DEFINED, "b.c": LONGS + DEFINED, "c.c": LONGS + DECLARED})
+    key = tree.resolve("a.c", "b.c", "c.c").keys["key"]
+    assert key.type is None
+    assert key.trouble == "'int (int)' in a.c, 'long (long)' in b.c"
+
+
+def test_a_unit_that_fits_to_none_of_the_programs(grow: Grow) -> None:
+    odd = '#include "static_call.h"\nvoid bark(void);\n' + DECLARED
+    tree = grow({"a.c": INTS + DEFINED, "b.c": LONGS + DEFINED, "c.c": odd})
+    told = tree.ask("a.c", "b.c", "c.c")
+    (finding,) = told.findings
+    assert (finding.code, finding.place) == ("IN013", Place("c.c", 3, 1)) and told.failed == {"c.c"}
+    assert told.resolution.keys["key"].trouble == "'int (int)' in a.c, 'long (long)' in b.c"
+
+
+def test_a_failed_definition_may_be_another_program(grow: Grow) -> None:
+    tree = grow({"a.c": INTS + DEFINED, "b.c": LONGS + DEFINED + "int broken( {\n", "c.c": LONGS + DECLARED})
+    told = tree.ask("a.c", "b.c", "c.c")
+    assert [finding.code for finding in told.findings] == ["IN001"]
+    assert told.failed == {"b.c"}
+
+
+def test_one_source_in_two_ways_is_two_programs(grow: Grow) -> None:
+    tree = grow({"a.c": '#include "static_call.h"\nTYPE bark(TYPE);\n' + DECLARED})
+    units = [Unit(tree.root / "a.c", (tree.cc, f"-DTYPE={word}"), tree.root) for word in ("int", "long")]
+    data = {"a.c": (tree.root / "a.c").read_bytes()}
+    told = resolve(tree.root, ["a.c"], {"a.c": scan(data["a.c"], "a.c")}, data, units, INCLUDE_DIR, 1)
+    assert told.findings == () and told.resolution.keys["key"].type is None
+
+
 def test_unnamed_structs_of_two_units_are_two_types(grow: Grow) -> None:
     declare = "void pat(NAME *);\nDECLARE_STATIC_CALL(key, pat);\n"
     tree = grow(
@@ -354,7 +415,7 @@ def test_unnamed_structs_of_two_units_are_two_types(grow: Grow) -> None:
             "b.c": '#include "static_call.h"\n#define NAME two\ntypedef struct { float b; } NAME;\n' + declare,
         }
     )
-    assert tree.resolve("a.c", "b.c").keys["key"].type is None
+    assert [finding.code for finding in tree.fails("a.c", "b.c")] == ["IN013"]
 
 
 # ---- findings -------------------------------------------------------------------------------------
@@ -465,4 +526,75 @@ def test_all_findings_come_together(grow: Grow) -> None:
     tree = grow(
         {"a.c": KEY + "int x = y;\n", "b.c": KEY + "int f(void) { return static_call(no)(1); }\n", "c.c": KEY}
     )
-    assert [f.code for f in tree.fails("a.c", "b.c", "c.c")] == ["IN001", "IN002"]
+    told = tree.ask("a.c", "b.c", "c.c")
+    assert [f.code for f in told.findings] == ["IN001", "IN002"]
+    assert told.failed == {"a.c", "b.c"}
+    assert told.resolution.keys.keys() == {"key"} and told.resolution.reached == {"c.c"}
+
+
+def test_what_a_failed_unit_says_does_not_count(grow: Grow) -> None:
+    header = KEY + "#define m(k) static_call(k)\nstatic inline int h(void) { return static_call(WHICH)(1); }\n"
+    tree = grow(
+        {
+            "h.h": header,
+            "a.c": '#define WHICH key\n#include "h.h"\n',
+            "b.c": '#define WHICH other\n#include "h.h"\nDECLARE_STATIC_CALL(gone, bark);\n',
+        }
+    )
+    told = tree.ask("a.c", "b.c")
+    assert told.failed == {"b.c"}
+    assert tree.use(told.resolution, "h.h", "static_call(WHICH)") == Use(("key",))
+    assert told.resolution.keys.keys() == {"key"}
+
+
+def test_a_call_with_two_meanings_fails_every_unit_that_reads_it(grow: Grow) -> None:
+    files = {"h.h": "static inline int g(void) { return static_call(key)(2); }\n", "d.c": KEY}
+    files |= {f"{name}.c": KEY + '#include "h.h"\n' for name in "ab"}
+    files["c.c"] = 'int key;\nint (*static_call(int))(int);\n#include "h.h"\n'
+    told = grow(files).ask("a.c", "b.c", "c.c", "d.c")
+    (finding,) = told.findings
+    assert (finding.code, finding.place and finding.place.path) == ("IN003", "h.h")
+    assert told.failed == {"a.c", "b.c", "c.c"}
+
+
+def test_what_includes_a_failed_source_is_not_whole(grow: Grow) -> None:
+    """b.c fails for its type only; in whole.c, which includes it, the key has the right one."""
+    both = "#ifdef WHOLE\nint bark(int);\n#else\nlong bark(long);\n#endif\n"
+    tree = grow(
+        {
+            "a.c": INTS + DEFINED,
+            "b.c": '#include "static_call.h"\n' + both + DECLARED,
+            "c.c": INTS + DECLARED,
+            "whole.c": '#define WHOLE\n#include "b.c"\n',
+        }
+    )
+    assert tree.ask("a.c", "b.c", "c.c", "whole.c").failed == {"a.c", "b.c", "whole.c"}
+
+
+# ---- where the compiler's words lead --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "at"),
+    [
+        ("\tDECLARE_STATIC_CALL(k, nosuch); /* " + "as wide as its expansion " * 10 + "*/", "nosuch"),
+        ("DECLARE_STATIC_CALL(k, sizes);", "sizes"),
+        ("OUTER(k, nosuch)", "nosuch"),
+        ("DEFINE_STATIC_CALL(key, meow);", "DEFINE_STATIC_CALL"),
+        ('  #  include "nowhere.h"', '"nowhere.h"'),
+    ],
+)
+@pytest.mark.parametrize("where", ["a.c", "sub/h.h"])
+def test_an_error_is_shown_at_the_user_s_token(grow: Grow, where: str, line: str, at: str) -> None:
+    head = KEY + "long meow(long);\ntypedef int size(int);\n#define OUTER(n, f) DECLARE_STATIC_CALL(n, f);\n"
+    files = {"a.c": '#include "sub/h.h"\n', where: head + line + "\nint f(void) { return static_call(key)(1); }\n"}
+    (finding,) = grow(files).fails("a.c")
+    assert (finding.code, finding.place) == ("IN001", Place(where, 7, line.index(at) + 1))
+    assert finding.message.startswith("the compiler rejects a.c: ") and "__SC" not in finding.message
+
+
+def test_an_error_outside_of_the_tree_is_shown_at_the_include(grow: Grow, tmp_path: Path) -> None:
+    (tmp_path / "bad.h").write_text("int broken( {\n")
+    tree = grow({"a.c": KEY + '#include "h.h"\n', "h.h": "\n#include <bad.h>\n"})
+    (finding,) = tree.fails("a.c", flags=("-I", ".."))
+    assert (finding.code, finding.place) == ("IN001", Place("h.h", 2, 1))

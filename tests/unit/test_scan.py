@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instrument.model import Api, Scanned, Span, Spelling, Token
-from instrument.scan import function_bodies, groups, mentions, scan
+from instrument.scan import function_bodies, groups, holds_directive, mentions, scan
 
 SPLICE = re.compile(rb"\\[ \t\f\v\0]*\r?\n")
 
@@ -297,6 +297,28 @@ def test_crlf() -> None:
         ("b", True, None, 3),
         ("c", False, "C", 6),
     ]
+
+
+def test_a_carriage_return_by_itself_ends_a_line() -> None:
+    data = b"#define A static_call(a)\r(1);\r// static_call(no)\r\tstatic_call(b)\\\r(2);\r#undef static_call\r"
+    assert [(t.key, t.called, t.macro, t.directive, t.place.line, t.place.column) for t in scan(data).tokens] == [
+        ("a", False, "A", "define", 1, 11),
+        ("b", True, None, None, 4, 2),
+        ("", False, None, "undef", 6, 8),
+    ]
+    assert mentions(b"static_\\\rcall")
+
+
+@pytest.mark.parametrize(
+    "between", [b"\n#x\n", b"\n /* */ %:x\n", b"\n/\\\n**/#x\n", b"\r#x\r", b"\n%\\\n:x\n", b"\n\\\n#"]
+)
+def test_a_directive_inside_of_a_text(between: bytes) -> None:
+    assert holds_directive(b"static_call(k" + between + b")")
+
+
+@pytest.mark.parametrize("between", [b"#", b"\\\n#", b"/*\n#\n*/", b"// \\\n#\n", b'"\\\n#"', b"\n%\n:", b"\n%"])
+def test_no_directive_inside_of_a_text(between: bytes) -> None:
+    assert not holds_directive(b"static_call(k" + between + b")")
 
 
 def test_splices_inside_of_a_name() -> None:

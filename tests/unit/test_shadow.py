@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from instrument import inputs
-from instrument.diagnostics import Finding, InstrumentError
+from instrument.diagnostics import Finding
 from instrument.model import Resolution, Unit, Use
 from instrument.paths import INCLUDE_DIR
-from instrument.resolve import resolve
+from instrument.resolve import Resolved, resolve
 from instrument.scan import scan
 from tests.toolchain import COMPILERS
 from tests.unit.fakes import lay
@@ -21,7 +21,7 @@ CALL = "int f(void) { return static_call(key)(1); }\n"
 COUNTED = "static inline int g(void) { return static_call(key)(2); }\n"
 
 
-def asked(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> Resolution:
+def resolved(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> Resolved:
     found = inputs.gather([root])
     contents = {name: (root / name).read_bytes() for name in found.files}
     scanned = {name: scan(data, name) for name, data in contents.items() if b"STATIC_CALL" in data.upper()}
@@ -29,10 +29,16 @@ def asked(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> Re
     return resolve(root, found.files, scanned, contents, units, INCLUDE_DIR, 1, found.links)
 
 
+def asked(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> Resolution:
+    told = resolved(root, *mains, command=command)
+    assert told.findings == () and not told.failed
+    return told.resolution
+
+
 def refused(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> list[Finding]:
-    with pytest.raises(InstrumentError) as error:
-        asked(root, *mains, command=command)
-    return list(error.value.findings)
+    told = resolved(root, *mains, command=command)
+    assert told.findings and told.failed
+    return list(told.findings)
 
 
 # ---- links ----------------------------------------------------------------------------------------

@@ -12,21 +12,24 @@
 #pragma push_macro("__SC_DECL_greet")
 #define __SC_DECL_greet ~, __SC_WRAP_greet
 #define __SC_WRAP_greet() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 int __SCW__greet(const char *__sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rax; \
-		unsigned long __sc_rdi = (unsigned long)__sc_a0; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(greet) \
-			: "=a"(__sc_rax), "+D"(__sc_rdi), "+r"(__static_call_sp) \
-			:  \
-			: "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return (int)__sc_rax; \
+		{ \
+			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
+			unsigned long __sc_rax; \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(greet) \
+				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
+				:  \
+				: "rsi", "rdx", "rcx", "r8", "r9", __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return (int)__sc_rax; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_greet\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__greet), \

@@ -3,25 +3,43 @@
 #ifndef STATIC_CALL_KEYS_H
 #define STATIC_CALL_KEYS_H
 
-/* fill: trampoline, struct big (struct big, int); the result (struct big) is a struct of 40 bytes in memory [IN020] */
+/* fill: trampoline, struct big (struct big, int); parameter 1 (struct big) is on the stack, as every argument of class MEMORY [IN020] */
 #define __SC_INIT_fill ~, __SC_JUMP("__SCI__fill")
 #define __SC_ALIAS_fill ~, __SC_NAME_fill
 #define __SC_NAME_fill() extern __typeof__(__SCT__fill) __SCI__fill \
 	__attribute__((__alias__("fill"), __used__, __visibility__("hidden")))
 
-/* huge: trampoline, huge_t (huge_t); the result (huge_t) is in two registers [IN021] */
-#define __SC_INIT_huge ~, __SC_JUMP("__SCI__huge")
-#define __SC_ALIAS_huge ~, __SC_NAME_huge
-#define __SC_NAME_huge() extern __typeof__(__SCT__huge) __SCI__huge \
-	__attribute__((__alias__("huge"), __used__, __visibility__("hidden")))
+/* flex: trampoline, int (struct flexible); parameter 1 (struct flexible) has an array without elements, which compilers pass in different ways [IN038] */
+#define __SC_INIT_flex ~, __SC_JUMP("__SCI__flex")
+#define __SC_ALIAS_flex ~, __SC_NAME_flex
+#define __SC_NAME_flex() extern __typeof__(__SCT__flex) __SCI__flex \
+	__attribute__((__alias__("flex"), __used__, __visibility__("hidden")))
 
-/* nine: trampoline, double (double, double, double, double, double, double, double, double, double); parameter 9 (double) is on the stack: all 8 SSE registers are taken [IN020] */
+/* load: trampoline, int (struct atomic); parameter 1 (struct atomic) has an _Atomic member, which compilers pass in different ways [IN038] */
+#define __SC_INIT_load ~, __SC_JUMP("__SCI__load")
+#define __SC_ALIAS_load ~, __SC_NAME_load
+#define __SC_NAME_load() extern __typeof__(__SCT__load) __SCI__load \
+	__attribute__((__alias__("load"), __used__, __visibility__("hidden")))
+
+/* nine: trampoline, double (double, double, double, double, double, double, double, double, double); parameter 9 (double) is on the stack: not enough registers are left [IN020] */
 #define __SC_INIT_nine ~, __SC_JUMP("__SCI__nine")
 #define __SC_ALIAS_nine ~, __SC_NAME_nine
 #define __SC_NAME_nine() extern __typeof__(__SCT__nine) __SCI__nine \
 	__attribute__((__alias__("nine"), __used__, __visibility__("hidden")))
 
-/* seven: trampoline, int (int, int, int, int, int, int, int); parameter 7 (int) is on the stack: all 6 INTEGER registers are taken [IN020] */
+/* pack: trampoline, struct packed (struct packed); the result (struct packed) has a member that is not aligned, which compilers pass in different ways [IN038] */
+#define __SC_INIT_pack ~, __SC_JUMP("__SCI__pack")
+#define __SC_ALIAS_pack ~, __SC_NAME_pack
+#define __SC_NAME_pack() extern __typeof__(__SCT__pack) __SCI__pack \
+	__attribute__((__alias__("pack"), __used__, __visibility__("hidden")))
+
+/* pad: trampoline, struct padded (struct padded); the result (struct padded) may have an unnamed bit-field, which compilers pass in different ways [IN038] */
+#define __SC_INIT_pad ~, __SC_JUMP("__SCI__pad")
+#define __SC_ALIAS_pad ~, __SC_NAME_pad
+#define __SC_NAME_pad() extern __typeof__(__SCT__pad) __SCI__pad \
+	__attribute__((__alias__("pad"), __used__, __visibility__("hidden")))
+
+/* seven: trampoline, int (int, int, int, int, int, int, int); parameter 7 (int) is on the stack: not enough registers are left [IN020] */
 #define __SC_INIT_seven ~, __SC_JUMP("__SCI__seven")
 #define __SC_ALIAS_seven ~, __SC_NAME_seven
 #define __SC_NAME_seven() extern __typeof__(__SCT__seven) __SCI__seven \
@@ -33,19 +51,7 @@
 #define __SC_NAME_sum() extern __typeof__(__SCT__sum) __SCI__sum \
 	__attribute__((__alias__("sum"), __used__, __visibility__("hidden")))
 
-/* swap: trampoline, struct pair (struct pair); the result (struct pair) is a struct passed by value [IN021] */
-#define __SC_INIT_swap ~, __SC_JUMP("__SCI__swap")
-#define __SC_ALIAS_swap ~, __SC_NAME_swap
-#define __SC_NAME_swap() extern __typeof__(__SCT__swap) __SCI__swap \
-	__attribute__((__alias__("swap"), __used__, __visibility__("hidden")))
-
-/* turn: trampoline, double _Complex (double _Complex); the result (double _Complex) is a complex number [IN021] */
-#define __SC_INIT_turn ~, __SC_JUMP("__SCI__turn")
-#define __SC_ALIAS_turn ~, __SC_NAME_turn
-#define __SC_NAME_turn() extern __typeof__(__SCT__turn) __SCI__turn \
-	__attribute__((__alias__("turn"), __used__, __visibility__("hidden")))
-
-/* wide: trampoline, long double (long double, long double); the result (long double) is in the x87 registers [IN021] */
+/* wide: trampoline, long double (long double, long double); parameter 1 (long double) is on the stack, as every x87 argument [IN020] */
 #define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
 #define __SC_ALIAS_wide ~, __SC_NAME_wide
 #define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \

@@ -8,32 +8,37 @@
 #define __SC_ALIAS_both ~, __SC_NAME_both
 #define __SC_NAME_both() extern __typeof__(__SCT__both) __SCI__both \
 	__attribute__((__alias__("both"), __used__, __visibility__("hidden")))
+#if defined __SSE2__
 #define __SC_CALL_both ~, __SCW__both
 #pragma push_macro("__SC_DECL_both")
 #define __SC_DECL_both ~, __SC_WRAP_both
 #define __SC_WRAP_both() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 float __SCW__both(int __sc_a0, float __sc_a1, const char *__sc_a2, double __sc_a3) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-		unsigned long __sc_rsi = (unsigned long)__sc_a2; \
-		register float __sc_result __asm__("xmm0"); \
-		register float __sc_xmm0 __asm__("xmm0") = __sc_a1; \
-		register double __sc_xmm1 __asm__("xmm1") = __sc_a3; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(both) \
-			: "=x"(__sc_result), "+D"(__sc_rdi), "+S"(__sc_rsi), "+x"(__sc_xmm1), "+r"(__static_call_sp) \
-			: "x"(__sc_xmm0) \
-			: "rax", "rdx", "rcx", "r8", "r9", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return __sc_result; \
+		{ \
+			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
+			unsigned long __sc_rsi = (unsigned long)__sc_a2; \
+			register float __sc_xmm0 __asm__("xmm0") = __sc_a1; \
+			register double __sc_xmm1 __asm__("xmm1") = __sc_a3; \
+			register float __sc_result __asm__("xmm0"); \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(both) \
+				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+x"(__sc_xmm1), "=x"(__sc_result), "+r"(__static_call_sp) \
+				: "x"(__sc_xmm0) \
+				: "rax", "rdx", "rcx", "r8", "r9", __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return __sc_result; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_both\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__both), \
 	__typeof__(__SCW__both)), "the type of both has changed: run instrument again")
+#endif
 
 /* narrow: inline-asm, signed char (signed char, unsigned char, short, id_t_, _Bool, enum colour) */
 #define __SC_INIT_narrow ~, __SC_JUMP("__SCI__narrow")
@@ -44,26 +49,29 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__both
 #pragma push_macro("__SC_DECL_narrow")
 #define __SC_DECL_narrow ~, __SC_WRAP_narrow
 #define __SC_WRAP_narrow() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 signed char __SCW__narrow(signed char __sc_a0, unsigned char __sc_a1, short __sc_a2, id_t_ __sc_a3, _Bool __sc_a4, enum colour __sc_a5) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rax; \
-		unsigned long __sc_rdi = (unsigned int)(int)__sc_a0; \
-		unsigned long __sc_rsi = (unsigned int)__sc_a1; \
-		unsigned long __sc_rdx = (unsigned int)(int)__sc_a2; \
-		unsigned long __sc_rcx = (unsigned int)__sc_a3; \
-		register unsigned long __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
-		register unsigned long __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(narrow) \
-			: "=a"(__sc_rax), "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "+r"(__static_call_sp) \
-			:  \
-			: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return (signed char)__sc_rax; \
+		{ \
+			unsigned long __sc_rdi = (unsigned int)(int)__sc_a0; \
+			unsigned long __sc_rsi = (unsigned int)__sc_a1; \
+			unsigned long __sc_rdx = (unsigned int)(int)__sc_a2; \
+			unsigned long __sc_rcx = (unsigned int)__sc_a3; \
+			unsigned long __sc_rax; \
+			register unsigned long __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
+			register unsigned long __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(narrow) \
+				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "=a"(__sc_rax), "+r"(__static_call_sp) \
+				:  \
+				: __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return (signed char)__sc_rax; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_narrow\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__narrow), \
@@ -78,19 +86,22 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__narr
 #pragma push_macro("__SC_DECL_nothing")
 #define __SC_DECL_nothing ~, __SC_WRAP_nothing
 #define __SC_WRAP_nothing() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 void __SCW__nothing(void) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(nothing) \
-			: "+r"(__static_call_sp) \
-			:  \
-			: "rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return; \
+		{ \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(nothing) \
+				: "+r"(__static_call_sp) \
+				:  \
+				: "rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_nothing\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__nothing), \
@@ -101,36 +112,41 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__noth
 #define __SC_ALIAS_reals ~, __SC_NAME_reals
 #define __SC_NAME_reals() extern __typeof__(__SCT__reals) __SCI__reals \
 	__attribute__((__alias__("reals"), __used__, __visibility__("hidden")))
+#if defined __SSE2__
 #define __SC_CALL_reals ~, __SCW__reals
 #pragma push_macro("__SC_DECL_reals")
 #define __SC_DECL_reals ~, __SC_WRAP_reals
 #define __SC_WRAP_reals() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 double __SCW__reals(float __sc_a0, double __sc_a1, float __sc_a2, double __sc_a3, float __sc_a4, double __sc_a5, float __sc_a6, double __sc_a7) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		register double __sc_result __asm__("xmm0"); \
-		register float __sc_xmm0 __asm__("xmm0") = __sc_a0; \
-		register double __sc_xmm1 __asm__("xmm1") = __sc_a1; \
-		register float __sc_xmm2 __asm__("xmm2") = __sc_a2; \
-		register double __sc_xmm3 __asm__("xmm3") = __sc_a3; \
-		register float __sc_xmm4 __asm__("xmm4") = __sc_a4; \
-		register double __sc_xmm5 __asm__("xmm5") = __sc_a5; \
-		register float __sc_xmm6 __asm__("xmm6") = __sc_a6; \
-		register double __sc_xmm7 __asm__("xmm7") = __sc_a7; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(reals) \
-			: "=x"(__sc_result), "+x"(__sc_xmm1), "+x"(__sc_xmm2), "+x"(__sc_xmm3), "+x"(__sc_xmm4), "+x"(__sc_xmm5), "+x"(__sc_xmm6), "+x"(__sc_xmm7), "+r"(__static_call_sp) \
-			: "x"(__sc_xmm0) \
-			: "rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", __SC_CLOBBERS); \
-		return __sc_result; \
+		{ \
+			register float __sc_xmm0 __asm__("xmm0") = __sc_a0; \
+			register double __sc_xmm1 __asm__("xmm1") = __sc_a1; \
+			register float __sc_xmm2 __asm__("xmm2") = __sc_a2; \
+			register double __sc_xmm3 __asm__("xmm3") = __sc_a3; \
+			register float __sc_xmm4 __asm__("xmm4") = __sc_a4; \
+			register double __sc_xmm5 __asm__("xmm5") = __sc_a5; \
+			register float __sc_xmm6 __asm__("xmm6") = __sc_a6; \
+			register double __sc_xmm7 __asm__("xmm7") = __sc_a7; \
+			register double __sc_result __asm__("xmm0"); \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(reals) \
+				: "+x"(__sc_xmm1), "+x"(__sc_xmm2), "+x"(__sc_xmm3), "+x"(__sc_xmm4), "+x"(__sc_xmm5), "+x"(__sc_xmm6), "+x"(__sc_xmm7), "=x"(__sc_result), "+r"(__static_call_sp) \
+				: "x"(__sc_xmm0) \
+				: "rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return __sc_result; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_reals\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__reals), \
 	__typeof__(__SCW__reals)), "the type of reals has changed: run instrument again")
+#endif
 
 /* text: inline-asm, const char *(void) */
 #define __SC_INIT_text ~, __SC_JUMP("__SCI__text")
@@ -141,20 +157,23 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__real
 #pragma push_macro("__SC_DECL_text")
 #define __SC_DECL_text ~, __SC_WRAP_text
 #define __SC_WRAP_text() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 const char *__SCW__text(void) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rax; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(text) \
-			: "=a"(__sc_rax), "+r"(__static_call_sp) \
-			:  \
-			: "rdi", "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return (const char *)__sc_rax; \
+		{ \
+			unsigned long __sc_rax; \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(text) \
+				: "=a"(__sc_rax), "+r"(__static_call_sp) \
+				:  \
+				: "rdi", "rsi", "rdx", "rcx", "r8", "r9", __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return (const char *)__sc_rax; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_text\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__text), \
@@ -169,21 +188,24 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__text
 #pragma push_macro("__SC_DECL_truth")
 #define __SC_DECL_truth ~, __SC_WRAP_truth
 #define __SC_WRAP_truth() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 _Bool __SCW__truth(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rax; \
-		unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(truth) \
-			: "=a"(__sc_rax), "+D"(__sc_rdi), "+r"(__static_call_sp) \
-			:  \
-			: "rsi", "rdx", "rcx", "r8", "r9", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return (_Bool)(unsigned char)__sc_rax; \
+		{ \
+			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
+			unsigned long __sc_rax; \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(truth) \
+				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
+				:  \
+				: "rsi", "rdx", "rcx", "r8", "r9", __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return (_Bool)(unsigned char)__sc_rax; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_truth\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__truth), \
@@ -198,26 +220,29 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__trut
 #pragma push_macro("__SC_DECL_wide")
 #define __SC_DECL_wide ~, __SC_WRAP_wide
 #define __SC_WRAP_wide() \
-static __inline__ __attribute__((__always_inline__, __unused__)) \
+static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 unsigned long __SCW__wide(long __sc_a0, unsigned long __sc_a1, volatile const char *__sc_a2, int (*__sc_a3)[4], visit __sc_a4, void **__sc_a5) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_rax; \
-		unsigned long __sc_rdi = (unsigned long)__sc_a0; \
-		unsigned long __sc_rsi = (unsigned long)__sc_a1; \
-		unsigned long __sc_rdx = (unsigned long)__sc_a2; \
-		unsigned long __sc_rcx = (unsigned long)__sc_a3; \
-		register unsigned long __sc_r8 __asm__("r8") = (unsigned long)__sc_a4; \
-		register unsigned long __sc_r9 __asm__("r9") = (unsigned long)__sc_a5; \
-		__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(wide) \
-			: "=a"(__sc_rax), "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "+r"(__static_call_sp) \
-			:  \
-			: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", __SC_CLOBBERS); \
-		return (unsigned long)__sc_rax; \
+		{ \
+			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
+			unsigned long __sc_rsi = (unsigned long)__sc_a1; \
+			unsigned long __sc_rdx = (unsigned long)__sc_a2; \
+			unsigned long __sc_rcx = (unsigned long)__sc_a3; \
+			unsigned long __sc_rax; \
+			register unsigned long __sc_r8 __asm__("r8") = (unsigned long)__sc_a4; \
+			register unsigned long __sc_r9 __asm__("r9") = (unsigned long)__sc_a5; \
+			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(wide) \
+				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "=a"(__sc_rax), "+r"(__static_call_sp) \
+				:  \
+				: __SC_SSE("xmm0") __SC_SSE("xmm1") __SC_SSE("xmm2") __SC_SSE("xmm3") __SC_SSE("xmm4") __SC_SSE("xmm5") __SC_SSE("xmm6") __SC_SSE("xmm7") __SC_X87("st") __SC_X87("st(1)") __SC_CLOBBERS); \
+			return (unsigned long)__sc_rax; \
+		} \
 	} \
 __sc_cold: \
 	__static_call_cold(); \
+	__builtin_unreachable(); \
 } \
 _Pragma("pop_macro(\"__SC_DECL_wide\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__wide), \

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""One translation unit, preprocessed -> the type and the initial target of each key that it declares.
+
+Knows how to have the compiler tell a type exactly: debug information, and assertions where that hides something.
+Must not know other units, or what is done with the types.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instrument import unseen
+from instrument.compiler import ERROR, Rejected, compile_text
+from instrument.folded import Folded, replaced
+from instrument.model import CType, Function, Key, Qualified, Span, Typedef, Unit
+from instrument.scan import Group
+from instrument.shadow import SITE
+
+if TYPE_CHECKING:
+    from instrument.dwarf import Probe
+
+# static_call_pointer.h says so by the width of long double's mantissa.
+_QUAD = b"__scm_113"
+
+NAME = rb"[\w$\x80-\xff]+"
+_PROBE = b"__scp_"
+DECLARED = re.compile(_PROBE + rb"(?<![\w$]__scp_)(" + NAME + rb")")
+"""The probe variable of each key that a unit declares, in its preprocessed text."""
+
+# gcc's, for what the psABI says of all files; a callee compiled with one may not keep what a wrapper counts on.
+_CONVENTION_OPTION = re.compile(r"-f(?:call-used|call-saved|fixed)-.+|-f(?:pcc|reg)-struct-return")
+
+_CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
+
+
+class WrongMachineError(Exception):
+    """The compiler makes code for another machine than 64-bit x86-64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """`keys` may lack some that were asked for; `defined` are those that the unit defines."""
+
+    keys: Mapping[str, Key]
+    defined: frozenset[str]
+
+
+def read(
+    unit: Unit,
+    own: Folded,
+    bodies: Sequence[Span],
+    sites: Sequence[Group],
+    complete: Set[int],
+    declared: Set[str],
+    scratch: Path,
+) -> Typed:
+    """The `declared` keys, from `own`, the unit's text as it was preprocessed for the probe.
+
+    `bodies` are its functions' and `sites` its calls; those numbered in `complete` need no more parentheses. Raises
+    Rejected if the compiler does not take the text, and WrongMachineError.
+    """
+    from instrument import dwarf, objectfile
+
+    probing = [b for b in bodies if _PROBE in own.text[b.start : b.end]]
+    in_block = {_decoded(m[1]) for b in probing for m in DECLARED.finditer(own.text, b.start, b.end)}
+    calls = list(_callees(sites, complete))
+
+    def without(blank: Sequence[Span]) -> bytes:
+        return own.unfold(replaced(own.text, [*((b, b"{}") for b in blank), *calls]))
+
+    text = without([b for b in bodies if b not in probing])
+    try:
+        compile_text(unit, text, ("-O0", "-c"), scratch)
+        spoken = without(_silent(own.text, bodies, sites))
+    except Rejected:
+        # An alias or a weakref to a function whose body is gone; such text is rare, and whole it is slow. At
+        # -O0 whole text can fail by itself, where it counts on dead code being removed, so not that here.
+        text = spoken = without(())
+        compile_text(unit, text, ("-c",), scratch)
+    data = _written(unit, scratch)
+    if not objectfile.is_x86_64(data):
+        raise WrongMachineError
+    try:
+        probes = dwarf.read(data, declared, quad=_QUAD in own.text)
+    except dwarf.BROKEN as e:
+        raise Rejected(f"'{unit.command[0]} -c' has written an object that cannot be read: {e}") from e
+    whole = unseen.Text(text)
+    option = next(filter(_CONVENTION_OPTION.fullmatch, unit.command), None)
+    keys = {name: _key(name, found, name in in_block, whole, option) for name, found in probes.items()}
+    checked = _checked(unit, spoken, {name: key for name, key in keys.items() if not key.block}, scratch)
+    return Typed({**keys, **checked}, frozenset(name for name, found in probes.items() if found.defined))
+
+
+def _silent(text: bytes, bodies: Sequence[Span], sites: Sequence[Group]) -> list[Span]:
+    """The bodies without a static call or a key: nothing is to be learned there, and to compile them takes long."""
+    starts = [group.name.start for group in sites]
+
+    def speaks(body: Span) -> bool:
+        at = bisect_left(starts, body.start)
+        called = at < len(starts) and starts[at] < body.end
+        return called or any(word in text[body.start : body.end] for word in (_PROBE, b"__SCK__", b"__SCT__"))
+
+    return [body for body in bodies if not speaks(body)]
+
+
+def _written(unit: Unit, scratch: Path) -> bytes:
+    data = scratch.read_bytes() if scratch.is_file() else b""
+    scratch.unlink(missing_ok=True)
+    if not data.startswith(b"\x7fELF"):
+        raise Rejected(f"'{unit.command[0]} -c' has written {'no ELF object' if data else 'no object'}")
+    return data
+
+
+def _key(name: str, found: Probe, block: bool, text: unseen.Text, option: str | None) -> Key:
+    fn = _function(found.type)
+    if fn is None:
+        return Key(name, None, "what it is declared with is not a function", block=block)
+    if fn.convention == "vectorcall":
+        # clang's names for them have @@ in them, on the trampoline's declaration too, whatever its asm label says.
+        return Key(name, None, "a vectorcall function has a name that assemblers take for a version", block=block)
+    return Key(name, unseen.told(fn, text), symbol=found.symbol, block=block, option=option)
+
+
+def _callees(sites: Sequence[Group], complete: Set[int]) -> Iterator[tuple[Span, bytes]]:
+    """Each call with the key's own function in its place, so that the text means what it did."""
+    for group in sites:
+        if group.parens is None:
+            continue
+        # A pointer, as the header has it: __typeof__ of it declares no function.
+        callee = b"(&__SCT__" + group.first.encode("utf-8", "surrogateescape") + b")"
+        if group.rest is None:
+            call = b"()" if int(group.text[len(SITE) :]) in complete else b""
+            yield Span(group.name.start, group.parens.end), callee + call
+        else:
+            yield Span(group.name.start, group.rest.start), callee + b"("
+
+
+def _function(t: CType) -> Function | None:
+    while isinstance(t, Typedef | Qualified):
+        t = t.target
+    return t if isinstance(t, Function) else None
+
+
+def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) -> dict[str, Key]:
+    """The keys, held against the compiler once more: debug information does not tell all of a type.
+
+    gcc 12 leaves out ms_abi, here and in what a parameter points to, noreturn there, and the const of an
+    array's typedef. A wrapper of another type would not compile, or worse. Raises Rejected if a static call in
+    `text` is one that C does not allow.
+    """
+    from instrument import declare
+
+    names = [name for name, key in keys.items() if key.type and not declare.unnameable(key.type)]
+    lines = [f'# 1 "{_EXACT_CHECK}"']
+    for name in names:
+        fn = keys[name].type
+        assert fn is not None
+        lines.append(
+            f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{name}), {declare.spell(fn)}), "");'
+        )
+    conventions = [name for name, key in keys.items() if key.type and key.type.convention == "sysv"]
+    if b"ms_abi" in text or "-mabi=ms" in unit.command:
+        lines.append(f'# 1 "{_CONVENTION_CHECK}"')
+        # The typedef is the error where ms_abi is written out, the assertion where it comes from -mabi=ms.
+        lines += [
+            f"typedef __typeof__(*__scp_{k}) __scc_{k} __attribute__((__sysv_abi__));"
+            f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{k}), __scc_{k}), "");'
+            for k in conventions
+        ]
+    checked = dict(keys)
+    try:
+        compile_text(unit, b"\n".join((text, *map(os.fsencode, lines), b"")), ("-fsyntax-only",), scratch)
+    except Rejected as e:
+        for error in ERROR.finditer(str(e)):
+            if error["path"] == _EXACT_CHECK:
+                name = names[int(error["line"]) - 1]
+                checked[name] = replace(checked[name], inexact=True)
+            elif error["path"] == _CONVENTION_CHECK:
+                name = conventions[int(error["line"]) - 1]
+                fn = checked[name].type
+                assert fn is not None
+                checked[name] = replace(checked[name], type=replace(fn, convention="ms"))
+            else:
+                raise
+    return checked
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What C rejects is rejected, in the compiler's own words at the user's own line; what it warns of, it still does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.toolchain import COMPILERS, FORMS, INCLUDE, attempt, instrument
+
+PRELUDE = """#include <static_call.h>
+struct pet { int legs; };
+int bark(struct pet *, double);
+void walk(int);
+DECLARE_STATIC_CALL(bark, bark);
+DECLARE_STATIC_CALL(walk, walk);
+#define WALK(n) static_call(walk)(n)
+"""
+LINE = PRELUDE.count("\n") + 3
+CALLS = {
+    "too few arguments": "static_call(bark)(p);",
+    "too many arguments": "static_call(bark)(p, 1.0, 2);",
+    "no argument": "static_call(walk)();",
+    "wrong type": "static_call(bark)(p, p);",
+    "a struct for a number": "static_call(walk)(*p);",
+    "a result of void": "return static_call(walk)(1);",
+    "nested": "static_call(walk)(static_call(bark)(p));",
+    "in a macro": "WALK(*p);",
+    "the 2018 spelling": "static_call(bark, p);",
+    "cond": "static_call_cond(walk)(*p);",
+    "an update to a wrong type": "static_call_update(walk, *p);",
+    "an undeclared variable": "static_call(walk)(nobody);",
+}
+ERROR = re.compile(r"^(\S+?):(\d+):(\d+): error: ", re.MULTILINE)
+
+
+def source(call: str) -> str:
+    return PRELUDE + "int f(struct pet *p)\n{\n\t" + call + "\n\treturn p != 0;\n}\n"
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("call", CALLS)
+def test_the_compiler_s_error_at_the_users_line(call: str, compiler: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.c").write_text(source(CALLS[call]))
+    plain = attempt([compiler, "-fsyntax-only", INCLUDE, "src/a.c"], cwd=tmp_path)
+    assert plain.returncode and f"src/a.c:{LINE}:" in plain.stderr, plain.stderr
+    for mode, layout in FORMS:
+        done = instrument("src", "-o", "out", "--mode", mode, "--layout", layout, cwd=tmp_path, CC=compiler)
+        assert done.returncode == 1
+        first = done.stderr.splitlines()[0]
+        assert re.fullmatch(rf"src/a\.c:{LINE}:\d+: error: .*\[IN001\]", first), done.stderr
+        assert done.stderr.splitlines()[1] == "  \t" + CALLS[call]
+        assert not (tmp_path / "out" / "a.c").exists()
+
+
+WARNED = {
+    "-Wconversion": "static_call(walk)(2.5);",
+    "-Wint-conversion": "static_call(bark)(1, 2.0);",
+    "-Wincompatible-pointer-types": 'static_call(bark)("x", 2.0);',
+    "-Wunused-variable": "int unused = static_call(bark)(p, 2.0);",
+    "none": "static_call(walk)(static_call(bark)(p, 1.5f));",
+}
+
+
+def warnings(compiler: str, path: Path, *flags: str) -> tuple[list[tuple[str, str]], set[str]]:
+    """(line, option) of each warning of the file itself, and the options of those of the headers."""
+    done = attempt(
+        [compiler, "-O2", "-c", "-o", "/dev/null", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", *flags, path]
+    )
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"^(\S+?):(\d+):\d+: warning: .*\[([^]]+)\]$", done.stderr, re.MULTILINE)
+    own = [(line, option) for name, line, option in found if Path(name).name == path.name]
+    return own, {option for name, _, option in found if Path(name).name != path.name}
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("std", ["gnu11", "c11", "gnu89"])
+def test_the_warnings_are_those_of_the_plain_sources(std: str, compiler: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    path = tmp_path / "src" / "a.c"
+    for option, call in WARNED.items():
+        path.write_text(source(call))
+        plain = warnings(compiler, path, f"-std={std}", INCLUDE)
+        assert option == "none" or plain[0], option
+        for mode, layout in FORMS:
+            how = ("-o", "out", "--mode", mode, "--layout", layout, "-q", "--", f"-std={std}")
+            done = instrument("src", *how, cwd=tmp_path, CC=compiler)
+            assert done.returncode == 0, done.stderr
+            own, headers = warnings(compiler, tmp_path / "out" / "a.c", f"-std={std}", INCLUDE)
+            assert own == plain[0] and headers <= plain[1], (option, mode, headers)
