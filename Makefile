@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 # make demo   instruments real C in both modes, runs it, prints one table
 # make test   everything that is asserted; installs what it needs
-# make check  types and style; make stress  long torn-update runs; make golden  writes the golden files anew
+# make check  types and style; make golden  writes the golden files anew
+# Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
+# make fuzz (arbitrary bytes)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 STRESS_SECONDS ?= 10
+FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check stress golden tools clean
+.PHONY: demo test check stress abi-fuzz csmith fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -24,6 +27,19 @@ check: $(READY)
 
 stress: $(READY) tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/e2e/test_torn.py
+
+# `make abi-fuzz N=1000`: a seed is printed, and on a mismatch how to repeat it.
+abi-fuzz: $(READY) tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.abi.fuzz $(or $(N),20000)
+
+csmith: $(READY) tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.csmith.run $(or $(N),300)
+
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	mkdir -p build/corpus
+	nice -n 10 $(BIN)/python tests/fuzz/fuzz_roundtrip.py -max_total_time=$(FUZZ_SECONDS) -max_len=400 -timeout=20 \
+		-artifact_prefix=build/ build/corpus
 
 golden: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" GOLDEN_WRITE=1 $(BIN)/python -m pytest tests/golden

@@ -11,10 +11,22 @@ need gcc-12 gcc-12
 need gcc-11 gcc-11
 need patch patch
 need clang-14 clang-14
+need clang-16 clang-16
+need clang-19 clang-19
+need csmith csmith
 need ld.lld-14 lld-14
 need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 need qemu-aarch64 qemu-user
 need make make
+# What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.
+need_file() { # package, what a pattern has found
+	[ -e "$2" ] || missing="$missing $1"
+}
+for version in 14 16 19; do
+	need_file llvm-$version-linker-tools /usr/lib/llvm-$version/lib/LLVMgold.so
+	need_file libclang-rt-$version-dev /usr/lib/llvm-$version/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a
+done
+need_file libcsmith-dev /usr/include/csmith/csmith.h
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
