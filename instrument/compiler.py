@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from instrument import ccflags, unseen
@@ -44,16 +45,21 @@ class Rejected(Exception):
     """The compiler does not accept the text; carries its own words."""
 
 
-def run(command: Sequence[str], cwd: Path, text: bytes = b"") -> bytes:
-    """What a compiler's run puts out. Raises Rejected, and InstrumentError where there is no such program."""
+def attempt(command: Sequence[str], cwd: Path, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """A compiler's run, whatever comes of it. Raises InstrumentError where there is no such program."""
     env = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(command, cwd=cwd, input=text, capture_output=True, env=env, check=False)
+        return subprocess.run(command, cwd=cwd, input=text, capture_output=True, env=env, check=False)
     except OSError as e:
         said = f"{e.strerror}: {e.filename}" if e.filename else str(e.strerror)
         raise InstrumentError(
             Finding("IN010", f"the compiler '{command[0]}' cannot be run", detail=said), status=2
         ) from e
+
+
+def run(command: Sequence[str], cwd: Path, text: bytes = b"") -> bytes:
+    """What a compiler's run puts out. Raises Rejected, and as `attempt`."""
+    done = attempt(command, cwd, text)
     if done.returncode:
         raise Rejected(done.stderr.decode("utf-8", "replace") or f"exit status {done.returncode}")
     return done.stdout
@@ -63,23 +69,20 @@ def preprocess(unit: Unit, tree: Shadow, include_dir: Path) -> bytes:
     """The unit's text as the probe has it, with line markers. Raises Rejected."""
     flags = tree.flags(unit)
     if any(f.startswith(("-isystem", "-idirafter")) for f in flags):
-        flags += _uncanonical(tuple(_driver(flags)), unit.cwd)
+        flags += _uncanonical(driver(flags), unit.cwd)
     how = ("-w", "-E", "-o", "-", *_PROBE, "-I", str(include_dir), tree.main(unit))
     text = run([*flags, *how], unit.cwd)
     # gcc puts names out as universal character names; in a literal it means the same.
     return _UCN.sub(lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text) if b"\\U" in text else text
 
 
-def _driver(words: Sequence[str]) -> Iterator[str]:
+def driver(words: Sequence[str]) -> tuple[str, ...]:
     """The words before the first flag: a compiler, perhaps with a launcher before it."""
-    for word in words:
-        if word.startswith("-"):
-            return
-        yield word
+    return tuple(takewhile(lambda word: not word.startswith("-"), words))
 
 
 @cache
-def _uncanonical(driver: tuple[str, ...], cwd: Path) -> list[str]:
+def _uncanonical(program: tuple[str, ...], cwd: Path) -> list[str]:
     """The flag that keeps gcc from following our links to a system header's shorter real path.
 
     Such a header would then find its neighbours in the tree with the old names. clang neither does that nor
@@ -87,7 +90,7 @@ def _uncanonical(driver: tuple[str, ...], cwd: Path) -> list[str]:
     """
     flag = "-fno-canonical-system-headers"
     try:
-        run([*driver, flag, "-E", "-x", "c", "-"], cwd)
+        run([*program, flag, "-E", "-x", "c", "-"], cwd)
     except Rejected:
         return []
     return [flag]

@@ -19,7 +19,8 @@ from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct.core import ConstructError
 from elftools.elf.elffile import ELFFile
 
-from instrument import objectfile
+from instrument import objectfile, records
+from instrument.die import QUALIFIERS, RECORDS, elsewhere, length_of, name_of, number_of, type_behind
 from instrument.model import (
     Array,
     Base,
@@ -27,7 +28,6 @@ from instrument.model import (
     CType,
     Encoding,
     Enum,
-    Field,
     Function,
     Pointer,
     Qualified,
@@ -105,13 +105,13 @@ def _probes(dwarf: Any, keys: Collection[str]) -> Iterator[tuple[str, Any]]:
 def _functions(dwarf: Any) -> set[str]:
     """The names of the functions that are defined in C."""
     tops = (die for unit in dwarf.iter_CUs() for die in unit.get_top_DIE().iter_children())
-    return {_name(die) or "" for die in tops if die.tag == "DW_TAG_subprogram" and "DW_AT_low_pc" in die.attributes}
+    return {name_of(die) or "" for die in tops if die.tag == "DW_TAG_subprogram" and "DW_AT_low_pc" in die.attributes}
 
 
 def _probe_key(die: Any, keys: Collection[str]) -> str | None:
     if die.tag != "DW_TAG_variable":
         return None
-    name = _name(die)
+    name = name_of(die)
     if name is None or not name.startswith(TYPE_PROBE):
         return None
     key = name[len(TYPE_PROBE) :]
@@ -119,13 +119,6 @@ def _probe_key(die: Any, keys: Collection[str]) -> str | None:
 
 
 # ---- types ----------------------------------------------------------------------------------------
-
-_QUALIFIERS = {
-    "DW_TAG_const_type": "const",
-    "DW_TAG_volatile_type": "volatile",
-    "DW_TAG_restrict_type": "restrict",
-    "DW_TAG_atomic_type": "_Atomic",
-}
 
 # DWARF 5, table 7.11; C's character types are the signed_char and unsigned_char encodings.
 _ENCODINGS = {
@@ -181,22 +174,22 @@ class _Types:
     def passed(self, die: Any) -> CType:
         """`of`, and what a record that is passed by value holds."""
         t = self.of(die)
-        record = _behind(die)
-        if record is None or record.tag not in _RECORDS or "DW_AT_declaration" in record.attributes:
+        record = type_behind(die)
+        if record is None or record.tag not in RECORDS or "DW_AT_declaration" in record.attributes:
             return t
-        return _holding(t, _content(self, record))
+        return _holding(t, records.content(record, self.described))
 
     def _type(self, die: Any) -> CType:
         tag = die.tag
-        if tag in _QUALIFIERS:
-            return _qualified(_QUALIFIERS[tag], self.of(die))
+        if tag in QUALIFIERS:
+            return _qualified(QUALIFIERS[tag], self.of(die))
         match tag:
             case "DW_TAG_base_type":
                 return self._base(die)
             case "DW_TAG_pointer_type":
                 return self._pointer(die)
             case "DW_TAG_typedef":
-                return Typedef(_name(die) or "", self.of(die))
+                return Typedef(name_of(die) or "", self.of(die))
             case "DW_TAG_structure_type" | "DW_TAG_union_type":
                 return _record(die)
             case "DW_TAG_enumeration_type":
@@ -208,17 +201,17 @@ class _Types:
         return Unknown(str(tag))
 
     def _base(self, die: Any) -> CType:
-        size = _number(die, "DW_AT_byte_size") or 0
-        t = _base(_name(die) or "", size, _number(die, "DW_AT_encoding"))
+        size = number_of(die, "DW_AT_byte_size") or 0
+        t = _base(name_of(die) or "", size, number_of(die, "DW_AT_encoding"))
         if self._quad and isinstance(t, Base) and t.name in ("long double", "long double _Complex"):
             return Unknown(f"{t.name} in the 128-bit format")
         return t
 
     def _pointer(self, die: Any) -> CType:
-        return _elsewhere(die) or Pointer(self.of(die))
+        return elsewhere(die) or Pointer(self.of(die))
 
     def _enum(self, die: Any) -> CType:
-        tag, size = _name(die), _number(die, "DW_AT_byte_size")
+        tag, size = name_of(die), number_of(die, "DW_AT_byte_size")
         if "DW_AT_declaration" in die.attributes or not size:
             return Unknown(f"incomplete enum {tag or ''}".rstrip())
         underlying = self.of(die)
@@ -228,18 +221,18 @@ class _Types:
 
     def _array(self, die: Any) -> CType:
         vector = "DW_AT_GNU_vector" in die.attributes
-        lengths = [_length(child) for child in die.iter_children() if child.tag == "DW_TAG_subrange_type"]
+        lengths = [length_of(child) for child in die.iter_children() if child.tag == "DW_TAG_subrange_type"]
         element = self.of(die)
         return reduce(lambda of, length: Array(of, length, vector), reversed(lengths), element)
 
     def _function(self, die: Any) -> Function:
         children = list(die.iter_children())
-        prototyped = bool(_number(die, "DW_AT_prototyped"))
+        prototyped = bool(number_of(die, "DW_AT_prototyped"))
         # A qualifier on a parameter itself is no part of the function's type (C11 6.7.6.3 p15); clang drops it,
         # gcc does not. _Atomic stays, since it may change how the value is passed.
         params = tuple(_unqualified(self.passed(c)) for c in children if c.tag == "DW_TAG_formal_parameter")
         rest = any(c.tag == "DW_TAG_unspecified_parameters" for c in children)
-        convention = _number(die, "DW_AT_calling_convention")
+        convention = number_of(die, "DW_AT_calling_convention")
         return Function(
             self.passed(die),
             params if prototyped else (),
@@ -249,16 +242,6 @@ class _Types:
             if convention is None or convention in _SYSV
             else _CONVENTIONS.get(convention, f"DW_CC 0x{convention:x}"),
         )
-
-
-_POINTER = 8
-
-
-def _elsewhere(die: Any) -> Unknown | None:
-    """A pointer that is no address of the program's: gcc marks __seg_gs, clang the size of __ptr32."""
-    if "DW_AT_address_class" in die.attributes or _number(die, "DW_AT_byte_size") not in (None, _POINTER):
-        return Unknown("a pointer into another address space")
-    return None
 
 
 def _qualified(qualifier: str, target: CType) -> CType:
@@ -272,24 +255,6 @@ def _unqualified(t: CType) -> CType:
     return t
 
 
-# ---- records by value ---------------------------------------------------------------------------
-
-_RECORDS = ("DW_TAG_structure_type", "DW_TAG_union_type")
-_TRANSPARENT = (*_QUALIFIERS, "DW_TAG_typedef")
-
-# psABI 3.2.3: a larger object is in memory whatever it holds, so nobody needs to know.
-_LARGEST = 64
-
-
-def _behind(die: Any) -> Any:
-    """The DIE of `die`'s type, behind typedefs and qualifiers; None for void."""
-    while "DW_AT_type" in die.attributes:
-        die = die.get_DIE_from_attribute("DW_AT_type")
-        if die.tag not in _TRANSPARENT:
-            return die
-    return None
-
-
 def _holding(t: CType, content: Content) -> CType:
     match t:
         case Typedef(name=name, target=target):
@@ -301,117 +266,10 @@ def _holding(t: CType, content: Content) -> CType:
     return t
 
 
-def _content(types: _Types, die: Any) -> Content:
-    if (_number(die, "DW_AT_byte_size") or 0) > _LARGEST:
-        return Content(())
-    reader = _Content(types)
-    reader.record(die, 0)
-    return Content(tuple(reader.fields), next(iter(reader.doubts), None), lines=tuple(reader.lines))
-
-
-class _Content:
-    """A record, taken apart to its scalars and vectors."""
-
-    def __init__(self, types: _Types) -> None:
-        self._types = types
-        self.fields: list[Field] = []
-        self.doubts: list[str] = []
-        self.lines: list[int] = []
-
-    def record(self, die: Any, start: int) -> None:
-        self.lines += [line for line in (_number(die, "DW_AT_decl_line"),) if line]
-        if not _number(die, "DW_AT_byte_size"):
-            self.doubts.append("a member without a size")
-        for member in die.iter_children():
-            if member.tag == "DW_TAG_member":
-                self._member(member, start)
-
-    def _member(self, die: Any, start: int) -> None:
-        location = "DW_AT_data_member_location"
-        if location in die.attributes and _number(die, location) is None:
-            self.doubts.append("a member whose place the debug information does not tell")
-            return
-        if "DW_AT_bit_size" in die.attributes:
-            place, width = _bits(die)
-            self.fields.append(Field(self._types.of(die), start + place, width, True))
-            return
-        if _is_atomic(die):
-            # clang gives an _Atomic record a size of its own.
-            self.doubts.append("an _Atomic member")
-        self._value(_behind(die), start + 8 * (_number(die, location) or 0))
-
-    def _value(self, die: Any, start: int) -> None:
-        """What `die`, a type without qualifiers, puts at `start`."""
-        if die.tag in _RECORDS:
-            self.record(die, start)
-        elif die.tag == "DW_TAG_array_type" and "DW_AT_GNU_vector" not in die.attributes:
-            self._elements(die, start)
-        elif die.tag == "DW_TAG_pointer_type":
-            # What it leads to is of no account, and may be this very record.
-            self.fields.append(Field(_elsewhere(die) or Pointer(Void()), start, 8 * _POINTER))
-        else:
-            size = _size(die)
-            if size is None:
-                self.doubts.append("a member whose size the debug information does not tell")
-            else:
-                self.fields.append(Field(self._types.described(die), start, 8 * size))
-
-    def _elements(self, die: Any, start: int) -> None:
-        count, of = _count(die), _behind(die)
-        size = _size(of)
-        if not count:
-            # gcc counts the element of `int a[0]`, clang does not, and has records with `int a[]` in memory.
-            self.doubts.append("an array without elements")
-        elif not size or count * size > _LARGEST:
-            self.doubts.append("an array whose size the debug information does not tell")
-        else:
-            for i in range(count):
-                self._value(of, start + 8 * size * i)
-
-
-def _bits(die: Any) -> tuple[int, int]:
-    """A bit-field's first bit, from the beginning of its record, and its width."""
-    width = _number(die, "DW_AT_bit_size") or 0
-    place = _number(die, "DW_AT_data_bit_offset")
-    if place is None:
-        # DWARF 3, and clang to this day for gdb: counted from the upper end of a storage unit, modulo 2^64 where a
-        # packed field sticks out of it (LLVM, DwarfUnit::constructMemberDIE).
-        unit = 8 * ((_number(die, "DW_AT_data_member_location") or 0) + (_number(die, "DW_AT_byte_size") or 0))
-        place = (unit - (_number(die, "DW_AT_bit_offset") or 0) - width) % (1 << 64)
-    return place, width
-
-
-def _size(die: Any) -> int | None:
-    """The size in bytes of a type that has no qualifiers; a vector of three has the one of its elements here."""
-    if die.tag == "DW_TAG_pointer_type":
-        return _POINTER
-    if die.tag == "DW_TAG_array_type":
-        count, of = _count(die), _size(_behind(die))
-        return None if count is None or of is None else count * of
-    return _number(die, "DW_AT_byte_size")
-
-
-def _count(die: Any) -> int | None:
-    """How many elements an array has in all its dimensions."""
-    lengths = [_length(child) for child in die.iter_children() if child.tag == "DW_TAG_subrange_type"]
-    return None if None in lengths else reduce(lambda n, length: n * (length or 0), lengths, 1)
-
-
-def _is_atomic(die: Any) -> bool:
-    """Whether the type of `die`, or of its elements, is _Atomic; by DIEs, since a member can lead to its record."""
-    while "DW_AT_type" in die.attributes:
-        die = die.get_DIE_from_attribute("DW_AT_type")
-        if die.tag == "DW_TAG_atomic_type":
-            return True
-        if die.tag not in (*_TRANSPARENT, "DW_TAG_array_type"):
-            return False
-    return False
-
-
 def _record(die: Any) -> Record:
     kind = "struct" if die.tag == "DW_TAG_structure_type" else "union"
     incomplete = "DW_AT_declaration" in die.attributes
-    return Record(kind, _name(die), None if incomplete else _number(die, "DW_AT_byte_size"))
+    return Record(kind, name_of(die), None if incomplete else number_of(die, "DW_AT_byte_size"))
 
 
 def _base(name: str, size: int, dw_ate: int | None) -> CType:
@@ -432,26 +290,3 @@ def _integer(name: str) -> str:
     core = [word for word in words if word not in ("int", "signed", "unsigned")]
     sign = [word for word in words if word == "unsigned" or (word == "signed" and core == ["char"])]
     return " ".join([*sign, *(core or ["int"])])
-
-
-def _length(subrange: Any) -> int | None:
-    count = _number(subrange, "DW_AT_count")
-    if count is not None:
-        return count
-    upper = _number(subrange, "DW_AT_upper_bound")
-    return None if upper is None else upper + 1
-
-
-def _name(die: Any) -> str | None:
-    attribute = die.attributes.get("DW_AT_name")
-    return attribute.value.decode("utf-8", "surrogateescape") if attribute else None
-
-
-def _number(die: Any, attribute: str) -> int | None:
-    """An attribute's constant; an expression or a reference, as for variable-length arrays, is none."""
-    found = die.attributes.get(attribute)
-    if found is None or not isinstance(found.value, int):
-        return None
-    if found.form.startswith(("DW_FORM_ref", "DW_FORM_exprloc")):
-        return None
-    return int(found.value)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrument import compiler
 from instrument.diagnostics import Finding
 from instrument.model import Place, Unit
 
@@ -74,27 +73,16 @@ def _message(main: str, words: str) -> str:
 
 def _retold(unit: Unit, include_dir: Path) -> str:
     """What the compiler says of the user's own file; nothing if it takes that."""
-    driver = tuple(takewhile(lambda word: not word.startswith("-"), unit.command))
-    how = ["-w", "-fsyntax-only", *_columns(driver, unit.cwd)]
+    how = ["-w", "-fsyntax-only", *_columns(compiler.driver(unit.command), unit.cwd)]
     # As a system header ours is no part of an expansion that gcc shows.
-    done = _run([*unit.command, *how, "-isystem", str(include_dir), str(unit.source)], unit.cwd)
-    return done.stderr.decode("utf-8", "replace") if done and done.returncode else ""
+    done = compiler.attempt([*unit.command, *how, "-isystem", str(include_dir), str(unit.source)], unit.cwd)
+    return done.stderr.decode("utf-8", "replace") if done.returncode else ""
 
 
 @cache
 def _columns(driver: tuple[str, ...], cwd: Path) -> tuple[str, ...]:
-    done = _run([*driver, _BYTES, "-fno-diagnostics-show-caret", "-E", "-x", "c", os.devnull], cwd)
-    if done and done.returncode == 0:
-        return _BYTES, "-fno-diagnostics-show-caret"
-    return ("-fno-caret-diagnostics",)
-
-
-def _run(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[bytes] | None:
-    env = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, env=env, check=False)
-    except OSError:
-        return None
+    done = compiler.attempt([*driver, _BYTES, "-fno-diagnostics-show-caret", "-E", "-x", "c", os.devnull], cwd)
+    return (_BYTES, "-fno-diagnostics-show-caret") if done.returncode == 0 else ("-fno-caret-diagnostics",)
 
 
 def _places(words: str, inside: Callable[[str], str | None]) -> Iterator[Place]:

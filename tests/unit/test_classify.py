@@ -190,6 +190,11 @@ RECORDS = {
     "struct { long a[3]; }": "IN020",
     "struct { char c; int b; } __attribute__((packed))": "IN038",
     "struct { char c; under u; }": "IN038",
+    "struct { short a[4]; over b; } __attribute__((packed))": "IN038",
+    "struct { float a; struct { eight b; } c; } __attribute__((packed))": "IN038",
+    "struct { float a; struct { float b; } __attribute__((aligned(8))) c; } __attribute__((packed))": "IN038",
+    "struct { float a __attribute__((aligned(8))); over *b; }": "xmm0:0+8 rdi:8+8",
+    "struct { over a; }": "xmm0:0+8",
     "struct { float a; int : 32; }": "IN038",
     "struct { float a; int : 0; float b; }": "IN038",
     "struct { int a; int : 5; }": "rdi:0+8",
@@ -223,6 +228,8 @@ typedef int vec16 __attribute__((vector_size(16)));
 typedef int vec8 __attribute__((vector_size(8)));
 typedef char vec4 __attribute__((vector_size(4)));
 typedef int vec32 __attribute__((vector_size(32)));
+typedef float eight __attribute__((aligned(8)));
+typedef float over __attribute__((aligned(16)));
 typedef int under __attribute__((aligned(1)));
 struct incomplete;
 """
