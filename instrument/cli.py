@@ -197,7 +197,9 @@ def _instrument(words: list[str]) -> int:
 def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unknown: Sequence[str]) -> None:
     if unknown:
         known = [flag for action in parser._actions for flag in action.option_strings]
-        parser.error(f"unknown option: {unknown[0]}{_meant(unknown[0].partition('=')[0], known)}")
+        flag = unknown[0].startswith("-") and not unknown[0].startswith("--")
+        hint = "; flags for the compiler go behind --" if flag else _meant(unknown[0].partition("=")[0], known)
+        parser.error(f"unknown option: {unknown[0]}{hint}")
     asked = [f"--{name}" for name in ("cflags", "libs", "makefile", "version") if getattr(arguments, name)]
     if arguments.include_dir:
         asked.append("--include-dir")
@@ -307,6 +309,8 @@ def _as_json(finding: Finding) -> dict[str, str | int | None]:
 
 
 def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
+    from instrument.manifest import CONTROL
+
     found, changes = outcome.inputs, outcome.changes
     notes = [f"{name}: a link out of the tree is left out" for name in found.skipped]
     notes += [f"{name}: not an input any more, but changed by hand, so it stays" for name in changes.kept]
@@ -317,6 +321,9 @@ def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
         notes += [f"would remove {name}" for name in changes.remove]
         if not arguments.out:
             notes += [f"would rewrite {name}" for name in sorted(outcome.rewritten)]
+    elif arguments.out:
+        removed = (name for name in changes.remove if name not in outcome.failed and not name.startswith(CONTROL))
+        notes += [f"{name}: not an input of this run, so it is removed from the output" for name in removed]
     return notes
 
 

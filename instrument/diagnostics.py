@@ -25,6 +25,7 @@ CODES: dict[str, str] = {
     "IN012": "compile_commands.json cannot be used",
     "IN013": "the key has two types in one program",
     "IN014": "the key is declared with what no static call can reach",
+    "IN015": "static_call.h is not included",
     "IN020": "an argument or a result is passed in memory",
     "IN021": "how a type is passed is not known",
     "IN022": "the function is variadic",

@@ -6,11 +6,11 @@ Knows line marks and byte spans; must not know C.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from instrument.markers import Mark
-from instrument.model import Span, Unit
+from instrument.model import Edit, Unit
 from instrument.shadow import SITE, Shadow
 
 _FOLD = b"\n#instrument "
@@ -46,11 +46,11 @@ def fold(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[Mark]) -> Folded
     return Folded(b"".join(parts), hidden)
 
 
-def replaced(text: bytes, edits: Sequence[tuple[Span, bytes]] | Iterator[tuple[Span, bytes]]) -> bytes:
+def replaced(text: bytes, edits: Iterable[Edit]) -> bytes:
     """`text` with the edits made; of two that overlap the outer, which comes first, counts."""
     parts, at = [], 0
-    for span, new in sorted(edits, key=lambda e: (e[0].start, -e[0].end)):
-        if span.start >= at:
-            parts += [text[at : span.start], new]
-            at = span.end
+    for edit in sorted(edits, key=lambda e: (e.span.start, -e.span.end)):
+        if edit.span.start >= at:
+            parts += [text[at : edit.span.start], edit.text]
+            at = edit.span.end
     return b"".join((*parts, text[at:]))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +17,7 @@ from typing import TYPE_CHECKING
 from instrument import unseen
 from instrument.compiler import ERROR, Rejected, compile_text
 from instrument.folded import Folded, replaced
-from instrument.model import CType, Function, Key, Qualified, Span, Typedef, Unit
-from instrument.scan import Group
-from instrument.shadow import SITE
+from instrument.model import CType, Edit, Function, Key, Qualified, Span, Typedef, Unit
 
 if TYPE_CHECKING:
     from instrument.dwarf import Probe
@@ -52,36 +49,26 @@ class Typed:
 
 
 def read(
-    unit: Unit,
-    own: Folded,
-    bodies: Sequence[Span],
-    sites: Sequence[Group],
-    complete: Set[int],
-    declared: Set[str],
-    scratch: Path,
+    unit: Unit, own: Folded, bodies: Sequence[Span], calls: Sequence[Edit], declared: Set[str], scratch: Path
 ) -> Typed:
     """The `declared` keys, from `own`, the unit's text as it was preprocessed for the probe.
 
-    `bodies` are its functions' and `sites` its calls; those numbered in `complete` need no more parentheses. Raises
+    `bodies` are its functions'; `calls` put something in place of each static call that a compiler takes. Raises
     Rejected if the compiler does not take the text, and WrongMachineError.
     """
     from instrument import dwarf, objectfile
 
     probing = [b for b in bodies if _PROBE in own.text[b.start : b.end]]
     in_block = {_decoded(m[1]) for b in probing for m in DECLARED.finditer(own.text, b.start, b.end)}
-    calls = list(_callees(sites, complete))
-
-    def without(blank: Sequence[Span]) -> bytes:
-        return own.unfold(replaced(own.text, [*((b, b"{}") for b in blank), *calls]))
-
-    text = without([b for b in bodies if b not in probing])
+    blank = [Edit(b, b"{}") for b in bodies if b not in probing]
+    whole = own.unfold(replaced(own.text, calls))
+    text = own.unfold(replaced(own.text, [*blank, *calls]))
     try:
         compile_text(unit, text, ("-O0", "-c"), scratch)
-        spoken = without(_silent(own.text, bodies, sites))
     except Rejected:
         # An alias or a weakref to a function whose body is gone; such text is rare, and whole it is slow. At
         # -O0 whole text can fail by itself, where it counts on dead code being removed, so not that here.
-        text = spoken = without(())
+        text = whole
         compile_text(unit, text, ("-c",), scratch)
     data = _written(unit, scratch)
     if not objectfile.is_x86_64(data):
@@ -90,23 +77,11 @@ def read(
         probes = dwarf.read(data, declared, quad=_QUAD in own.text)
     except dwarf.BROKEN as e:
         raise Rejected(f"'{unit.command[0]} -c' has written an object that cannot be read: {e}") from e
-    whole = unseen.Text(text)
+    hidden = unseen.Text(text)
     option = next(filter(_CONVENTION_OPTION.fullmatch, unit.command), None)
-    keys = {name: _key(name, found, name in in_block, whole, option) for name, found in probes.items()}
-    checked = _checked(unit, spoken, {name: key for name, key in keys.items() if not key.block}, scratch)
+    keys = {name: _key(name, found, name in in_block, hidden, option) for name, found in probes.items()}
+    checked = _checked(unit, whole, {name: key for name, key in keys.items() if not key.block}, scratch)
     return Typed({**keys, **checked}, frozenset(name for name, found in probes.items() if found.defined))
-
-
-def _silent(text: bytes, bodies: Sequence[Span], sites: Sequence[Group]) -> list[Span]:
-    """The bodies without a static call or a key: nothing is to be learned there, and to compile them takes long."""
-    starts = [group.name.start for group in sites]
-
-    def speaks(body: Span) -> bool:
-        at = bisect_left(starts, body.start)
-        called = at < len(starts) and starts[at] < body.end
-        return called or any(word in text[body.start : body.end] for word in (_PROBE, b"__SCK__", b"__SCT__"))
-
-    return [body for body in bodies if not speaks(body)]
 
 
 def _written(unit: Unit, scratch: Path) -> bytes:
@@ -127,20 +102,6 @@ def _key(name: str, found: Probe, block: bool, text: unseen.Text, option: str | 
     return Key(name, unseen.told(fn, text), symbol=found.symbol, block=block, option=option)
 
 
-def _callees(sites: Sequence[Group], complete: Set[int]) -> Iterator[tuple[Span, bytes]]:
-    """Each call with the key's own function in its place, so that the text means what it did."""
-    for group in sites:
-        if group.parens is None:
-            continue
-        # A pointer, as the header has it: __typeof__ of it declares no function.
-        callee = b"(&__SCT__" + group.first.encode("utf-8", "surrogateescape") + b")"
-        if group.rest is None:
-            call = b"()" if int(group.text[len(SITE) :]) in complete else b""
-            yield Span(group.name.start, group.parens.end), callee + call
-        else:
-            yield Span(group.name.start, group.rest.start), callee + b"("
-
-
 def _function(t: CType) -> Function | None:
     while isinstance(t, Typedef | Qualified):
         t = t.target
@@ -151,13 +112,14 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) ->
     """The keys, held against the compiler once more: debug information does not tell all of a type.
 
     gcc 12 leaves out ms_abi, here and in what a parameter points to, noreturn there, and the const of an
-    array's typedef. A wrapper of another type would not compile, or worse. Raises Rejected if a static call in
-    `text` is one that C does not allow.
+    array's typedef. A wrapper of another type would not compile, or worse. Raises Rejected if `text`, with all its
+    bodies, is not C: then it is the user's file that is told of, not what became of it.
     """
     from instrument import declare
 
     names = [name for name, key in keys.items() if key.type and not declare.unnameable(key.type)]
-    lines = [f'# 1 "{_EXACT_CHECK}"']
+    # In a function that is never closed this is an error of its own; the assertions would only look false there.
+    lines = ["static int __scz(void);", f'# 1 "{_EXACT_CHECK}"']
     for name in names:
         fn = keys[name].type
         assert fn is not None
@@ -177,17 +139,18 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) ->
     try:
         compile_text(unit, b"\n".join((text, *map(os.fsencode, lines), b"")), ("-fsyntax-only",), scratch)
     except Rejected as e:
-        for error in ERROR.finditer(str(e)):
+        errors = list(ERROR.finditer(str(e)))
+        if any(error["path"] not in (_EXACT_CHECK, _CONVENTION_CHECK) for error in errors):
+            raise
+        for error in errors:
             if error["path"] == _EXACT_CHECK:
                 name = names[int(error["line"]) - 1]
                 checked[name] = replace(checked[name], inexact=True)
-            elif error["path"] == _CONVENTION_CHECK:
+            else:
                 name = conventions[int(error["line"]) - 1]
                 fn = checked[name].type
                 assert fn is not None
                 checked[name] = replace(checked[name], type=replace(fn, convention="ms"))
-            else:
-                raise
     return checked
 
 

@@ -20,7 +20,7 @@ from instrument.diagnostics import Finding
 from instrument.folded import Folded, fold, replaced
 from instrument.keytypes import DECLARED, NAME
 from instrument.markers import Mark
-from instrument.model import Api, Key, Place, Span, Unit
+from instrument.model import Api, Edit, Key, Place, Span, Unit
 from instrument.scan import Group, function_bodies, groups
 from instrument.shadow import SITE, Shadow
 
@@ -29,6 +29,7 @@ _SITE = re.compile(SITE.encode() + rb"(\d+)\b")
 _KEY = re.compile(rb"__SC[KT]__(?<![\w$]__SC[KT]__)(?<!struct static_call_key __SC[KT]__)(" + NAME + rb")")
 _LOADED = re.compile(rb"__static_call_load(?:_cond)?\(&__SCK__(" + NAME + rb")")
 """A call that no token shows: by another name for static_call, or by one that is pasted."""
+_BARE = re.compile(rb"^[ \t]*(?:DECLARE|DEFINE)_STATIC_CALL(?:_NULL|_RET0)?[ \t]*\(", re.MULTILINE)
 _IS_2018 = b"__scm_2018"
 _NAMED = re.compile(rb"__SC[KT]__(?<![\w$]__SC[KT]__)" + NAME)
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
@@ -44,7 +45,7 @@ _CALLABLE = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
 _ATTRIBUTES = frozenset((b"__attribute__", b"__attribute", b"target", b"__target__", b"target_clones", b"__typeof__"))
 
 
-Thing = TypeVar("Thing")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Answer:
     """`uses` is by site number; `nameless` are uses whose first argument is no identifier, with its text.
 
     `failure` is set where the compiler rejects the unit, and then nothing else is. `strangers` are the calls of
-    a unit that never reads static_call.h: what they call is none of ours. `undeclared` are the keys that a
+    a unit that never reads static_call.h: what they call is none of ours, unless it is `bare`: a declaration of a key
+    is left in its preprocessed text, where a macro should have taken it. `undeclared` are the keys that a
     function's body names and nothing declares.
     """
 
@@ -64,6 +66,7 @@ class Answer:
     wider: frozenset[int] = frozenset()
     whole: frozenset[int] = frozenset()
     strangers: frozenset[int] = frozenset()
+    bare: bool = False
     undeclared: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()
     defined: frozenset[str] = frozenset()
@@ -93,7 +96,8 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
         first = markers.entry(unit, include_dir, marks)
         if first is None:
             strangers = frozenset(_number(group) for group in sites)
-            return Answer(unit, _reached(unit, tree, marks), strangers=strangers)
+            bare = _BARE.search(own.text) is not None
+            return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare)
         answer = _read(unit, tree, text, marks, own, sites)
         bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
         answer = replace(
@@ -108,11 +112,10 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
             answer = replace(answer, findings=(hidden,))
         # An undeclared key is a finding of its own; the compiler would only say the same again.
         if answer.sound and answer.declared:
-            hidden_keys = set(
-                _wider(own.text, bodies, [(m.start(), _decoded(m[1])) for m in _LOADED.finditer(own.text)])
-            )
-            typed = keytypes.read(unit, own, bodies, sites, answer.whole, answer.declared, scratch)
-            keys = {name: replace(key, wider=name in hidden_keys) for name, key in typed.keys.items()}
+            calls = list(_callees(sites, tree, answer.whole))
+            typed = keytypes.read(unit, own, bodies, calls, answer.declared, scratch)
+            wider = set(_wider(own.text, bodies, [(m.start(), _decoded(m[1])) for m in _LOADED.finditer(own.text)]))
+            keys = {name: replace(key, wider=name in wider) for name, key in typed.keys.items()}
             return replace(answer, keys=keys, defined=typed.defined)
         if answer.sound and not sites:
             # Nothing is to be learned, but whether it is C.
@@ -159,6 +162,22 @@ def _read(
     )
 
 
+def _callees(sites: Sequence[Group], tree: Shadow, whole: frozenset[int]) -> Iterator[Edit]:
+    """Each call with the key's own function in its place, so that the text means what it did."""
+    for group in sites:
+        if group.parens is None:
+            continue
+        # A pointer, as the header has it: __typeof__ of it declares no function.
+        callee = b"(&__SCT__" + group.first.encode("utf-8", "surrogateescape") + b")"
+        if tree.sites[_number(group)].token.api is Api.COND:
+            callee = b"(void)" + callee
+        if group.rest is not None:
+            yield Edit(Span(group.name.start, group.rest.start), callee + b"(")
+        else:
+            call = b"()" if _number(group) in whole else b""
+            yield Edit(Span(group.name.start, group.parens.end), callee + call)
+
+
 def _whole(text: bytes, tree: Shadow, sites: Sequence[Group]) -> frozenset[int]:
     """The sites whose one argument makes them a call: static_call() with -DSTATIC_CALL_2018."""
     if _IS_2018 not in text:
@@ -166,7 +185,7 @@ def _whole(text: bytes, tree: Shadow, sites: Sequence[Group]) -> frozenset[int]:
     return frozenset(number for number in map(_number, sites) if tree.sites[number].token.api is Api.CALL)
 
 
-def _wider(text: bytes, bodies: Sequence[Span], things: Sequence[tuple[int, Thing]]) -> Iterator[Thing]:
+def _wider(text: bytes, bodies: Sequence[Span], things: Sequence[tuple[int, _T]]) -> Iterator[_T]:
     """The things, told with their offsets, that are in functions compiled for other registers than their file."""
     if b"target" not in text:
         return
@@ -213,5 +232,5 @@ def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
 def _undeclared(text: bytes, bodies: Sequence[Span]) -> frozenset[str]:
     """The keys that are named in functions' bodies only, which the compiler is not shown."""
     inside = {_decoded(m[1]) for body in bodies for m in _KEY.finditer(text, body.start, body.end)}
-    outside = replaced(text, [(body, b"") for body in bodies]) if inside else b""
+    outside = replaced(text, [Edit(body, b"") for body in bodies]) if inside else b""
     return frozenset(inside - {_decoded(m[0][len("__SCK__") :]) for m in _NAMED.finditer(outside)})

@@ -35,6 +35,8 @@ _STEPS = re.compile(
     r"^(?:[^\n:]*:\d+:\d+: note: expanded from |note: \(skipping |<scratch space>)[^\n]*\n?", re.MULTILINE
 )
 _OWN = re.compile(r"__SC[KT]__(?=\w)")
+# The plain header's callee, as gcc writes it.
+_CALLEE = re.compile(r"'[^']*__static_call_load(?:_cond)?\([^']*&(\w+)\)'")
 _BYTES = "-fdiagnostics-column-unit=byte"
 """gcc counts a tab as eight columns otherwise."""
 
@@ -67,7 +69,7 @@ def place(words: str, inside: Callable[[str], str | None]) -> Place | None:
 
 def _message(main: str, words: str) -> str:
     errors = (m["text"] for m in _MESSAGE.finditer(words) if m["kind"] != "note")
-    first = _OWN.sub("", next(errors, ""))
+    first = _CALLEE.sub(r"'static_call(\1)'", _OWN.sub("", next(errors, "")))
     return f"the compiler rejects {main}" + (f": {first}" if first else "")
 
 

@@ -113,10 +113,18 @@ def _troubles(answers: Sequence[Answer], tree: Shadow, scanned: Mapping[str, Sca
     for answer in answers:
         source = frozenset({_source(answer, tree)})
         findings = [answer.failure] if answer.failure else []
-        findings += [*answer.findings, *_undeclared(answer, tree, scanned)]
+        findings += [*answer.findings, *_bare(answer, tree, scanned), *_undeclared(answer, tree, scanned)]
         if answer.sound and not answer.findings:
             findings += [*_unanswered(answer, tree, scanned), *_no_functions(answer, scanned, tree)]
         yield from (_Trouble(finding, source) for finding in findings)
+
+
+def _bare(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
+    if answer.bare:
+        source = _source(answer, tree)
+        places = (token.place for token in scanned.get(source, Scanned()).tokens if token.api in DECLARATIONS)
+        what = f"{source} declares static calls, but does not include static_call.h"
+        yield Finding("IN015", what, next(places, Place(source, 1, 1)), fix="#include <static_call.h>")
 
 
 def _undeclared(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) -> Iterator[Finding]:
@@ -252,13 +260,18 @@ def _contradiction(name: str, one: _Teller, other: _Teller, scanned: Mapping[str
     places = [
         _mention(name, teller.answer, scanned, DECLARATIONS) or Place(teller.source, 1, 1) for teller in (one, other)
     ]
+    here, there = _shown(one.type), _shown(other.type)
     verb = "defined" if other.defines else "declared"
+    same = (
+        ("what the two call by one name is not one type: its members or their types differ",) if here == there else ()
+    )
     return Finding(
         "IN013",
-        f"the key '{name}' is {_shown(one.type)} in {one.source}, but {_shown(other.type)} in {other.source}",
+        f"the key '{name}' is {here} in {one.source}, but {there} in {other.source}",
         places[0],
+        notes=same,
         fix="declare it once, in a header that every file with the key includes",
-        also=(Finding("IN013", f"{verb} as {_shown(other.type)} here", places[1], severity="note"),),
+        also=(Finding("IN013", f"{verb} as {there} here", places[1], severity="note"),),
     )
 
 

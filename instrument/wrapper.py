@@ -140,7 +140,10 @@ def extended(value: Value, name: str) -> str:
     """
     if isinstance(underlying(value.type), Pointer) or value.size == 8:
         return f"(unsigned long){name}"
-    return f"(unsigned int){name}" if value.size == 4 or not value.signed else f"(unsigned int)(int){name}"
+    if value.size == 4 or not value.signed:
+        return f"(unsigned int){name}"
+    # In one step more, since gcc's -Wsign-conversion warns of the two alone.
+    return f"(unsigned long)(unsigned int)(int){name}"
 
 
 def narrowed(value: Value, variable: str) -> str:

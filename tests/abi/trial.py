@@ -29,11 +29,16 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`failures` are sentences; `inline` counts the keys whose calls have the inline form."""
+    """`failures` are sentences; `inline` counts the keys whose calls have the inline form.
+
+    `excused` are what the same program without the tool fails with too: clang stores 32- and 64-byte vectors to a
+    stack that it has not aligned for them, say. A program that crashes so compares none of its signatures.
+    """
 
     signatures: int
     inline: int
     failures: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
     refused: dict[str, int] = field(default_factory=dict)
 
 
@@ -57,13 +62,18 @@ def run(trial: Trial, directory: Path, objects: Sequence[Path]) -> Verdict:
     keys = _instrument(trial, written, directory / "out")
     failures = _plans(trial, keys)
     (directory / "claims").write_text(_claims(trial.functions, keys))
-    failures += _execute(trial, directory, objects)
+    excused: list[str] = []
+    if said := _execute(trial, directory / "out" / "program.c", directory, objects, directory / "claims"):
+        plain = _execute(trial, written, directory, objects)
+        excused = [line for line in said if line in plain or (_crashed(line) and any(map(_crashed, plain)))]
+        failures += [line for line in said if line not in excused]
+    compared = 0 if any(map(_crashed, excused)) else len(trial.functions) - len(excused)
     refused: dict[str, int] = {}
     for key in keys.values():
         if key.refusal:
             refused[key.refusal.code] = refused.get(key.refusal.code, 0) + 1
     inline = sum(key.form is Form.INLINE for key in keys.values())
-    return Verdict(len(trial.functions), inline, tuple(failures), refused)
+    return Verdict(compared, inline, tuple(failures), tuple(excused), refused)
 
 
 def _instrument(trial: Trial, written: Path, out: Path) -> dict[int, KeyPlan]:
@@ -123,22 +133,21 @@ def _pieces(signature: Signature) -> list[tuple[int, Piece]]:
     return found
 
 
-def _execute(trial: Trial, directory: Path, objects: Sequence[Path]) -> list[str]:
+def _crashed(line: str) -> bool:
+    return line.startswith("exit status -")
+
+
+def _execute(trial: Trial, source: Path, directory: Path, objects: Sequence[Path], *claims: Path) -> list[str]:
+    """What goes wrong with `source` built and run: the instrumented program with claims, or the one as it is."""
     asm, binary = directory / "entries.s", directory / "program"
     asm.write_text(entries.assembly(trial.functions, trial.flags))
     toolchain.run(["gcc-12", "-c", asm, "-o", directory / "entries.o"])
-    command: list[str | Path] = [
-        trial.compiler,
-        *WARNINGS,
-        *trial.flags,
-        toolchain.INCLUDE,
-        directory / "out" / "program.c",
-    ]
+    command: list[str | Path] = [trial.compiler, *WARNINGS, *trial.flags, toolchain.INCLUDE, source]
     command += [directory / "entries.o", *objects, "-pthread", "-o", binary]
     built = toolchain.attempt(command)
     if built.returncode:
         return [f"does not build: {built.stdout}{built.stderr}"]
-    done = toolchain.attempt([binary, directory / "claims"], ASAN_OPTIONS="detect_leaks=0")
+    done = toolchain.attempt([binary, *claims], ASAN_OPTIONS="detect_leaks=0")
     if done.returncode == 0:
         return []
     told = list(dict.fromkeys(line for line in done.stdout.splitlines() if line.startswith("signature")))

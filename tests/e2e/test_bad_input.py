@@ -33,6 +33,10 @@ CASES = {
     "unparsable": ({"b.c": other(GOOD) + "int broken( {\n"}, "b.c:5:13", "IN001", "{"),
     "unparsable, without a call": ({"b.c": "#include <static_call.h>\nint f(void) { return 1 +; }\n"}, "b.c:2:25",
                                    "IN001", ";"),
+    "unparsable, in a function without a call": (
+        {"b.c": other(GOOD) + "int broken(int a) { return a +; }\n"}, "b.c:5:31", "IN001", ";"),
+    "static_call.h is not included": (
+        {"b.c": other(GOOD).replace("#include <static_call.h>", "")}, "b.c:3:1", "IN015", "DEFINE_STATIC_CALL"),
     "missing include": ({"b.c": '# include "nowhere.h"\n' + other(GOOD)}, "b.c:1:11", "IN001", '"nowhere.h"'),
     "missing include of a header": (
         {"h.h": '\n#include "nowhere.h"\n', "b.c": '#include "h.h"\n' + other(GOOD)},
@@ -245,3 +249,12 @@ def test_nothing_heavy_is_imported_for_a_tree_without_calls(tmp_path: Path) -> N
     assert loaded.isdisjoint({"tree_sitter", "tree_sitter_c", "pycparser", "elftools"})
     loaded = set(run([sys.executable, "-c", program.replace("['src', '-o', 'out']", "['--cflags']")]).split())
     assert loaded.isdisjoint({"tree_sitter", "pycparser", "elftools", "jinja2", "argparse", "json"})
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_function_that_is_never_closed(compiler: str, tree: Path, tmp_path: Path) -> None:
+    """gcc and clang tell different columns; what was asked of the compiler behind the file's end is no part of it."""
+    (tree / "b.c").write_text(other(GOOD).rstrip("\n}") + "\n")
+    done = instrument("src", "-o", "out", cwd=tmp_path, CC=compiler)
+    assert done.returncode == 1 and done.stderr.startswith("src/b.c:4:") and "[IN001]" in done.stderr
+    assert "__sc" not in done.stderr.splitlines()[0] and not (tmp_path / "out" / "b.c").exists()

@@ -69,7 +69,7 @@ def test_narrow_arguments_are_extended_to_32_bits_by_their_sign() -> None:
     signed, unsigned = Base("signed char", 1, Encoding.SIGNED), Base("unsigned short", 2, Encoding.UNSIGNED)
     result = built(Function(Void(), (signed, unsigned, BOOL, INT, Base("long", 8, Encoding.SIGNED)), False))
     text = "; ".join(result.variables)
-    assert "__sc_rdi = (unsigned int)(int)__sc_a0" in text
+    assert "__sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0" in text
     assert "__sc_rsi = (unsigned int)__sc_a1" in text
     assert "__sc_rdx = (unsigned int)__sc_a2" in text
     assert "__sc_r8 __asm__" in text and "(unsigned long)__sc_a4" in text

@@ -12,7 +12,7 @@
 #pragma push_macro("__SC_DECL_greet")
 #define __SC_DECL_greet ~, __SC_WRAP_greet
 #define __SC_WRAP_greet() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 int __SCW__greet(const char *__sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \

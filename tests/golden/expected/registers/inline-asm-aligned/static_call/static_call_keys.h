@@ -13,7 +13,7 @@
 #pragma push_macro("__SC_DECL_both")
 #define __SC_DECL_both ~, __SC_WRAP_both
 #define __SC_WRAP_both() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 float __SCW__both(int __sc_a0, float __sc_a1, const char *__sc_a2, double __sc_a3) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -49,15 +49,15 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__both
 #pragma push_macro("__SC_DECL_narrow")
 #define __SC_DECL_narrow ~, __SC_WRAP_narrow
 #define __SC_WRAP_narrow() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 signed char __SCW__narrow(signed char __sc_a0, unsigned char __sc_a1, short __sc_a2, id_t_ __sc_a3, _Bool __sc_a4, enum colour __sc_a5) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)(int)__sc_a0; \
+			unsigned long __sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0; \
 			unsigned long __sc_rsi = (unsigned int)__sc_a1; \
-			unsigned long __sc_rdx = (unsigned int)(int)__sc_a2; \
+			unsigned long __sc_rdx = (unsigned long)(unsigned int)(int)__sc_a2; \
 			unsigned long __sc_rcx = (unsigned int)__sc_a3; \
 			unsigned long __sc_rax; \
 			register unsigned long __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
@@ -86,7 +86,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__narr
 #pragma push_macro("__SC_DECL_nothing")
 #define __SC_DECL_nothing ~, __SC_WRAP_nothing
 #define __SC_WRAP_nothing() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 void __SCW__nothing(void) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -117,7 +117,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__noth
 #pragma push_macro("__SC_DECL_reals")
 #define __SC_DECL_reals ~, __SC_WRAP_reals
 #define __SC_WRAP_reals() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 double __SCW__reals(float __sc_a0, double __sc_a1, float __sc_a2, double __sc_a3, float __sc_a4, double __sc_a5, float __sc_a6, double __sc_a7) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -157,7 +157,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__real
 #pragma push_macro("__SC_DECL_text")
 #define __SC_DECL_text ~, __SC_WRAP_text
 #define __SC_WRAP_text() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 const char *__SCW__text(void) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -188,7 +188,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__text
 #pragma push_macro("__SC_DECL_truth")
 #define __SC_DECL_truth ~, __SC_WRAP_truth
 #define __SC_WRAP_truth() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 _Bool __SCW__truth(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -220,7 +220,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__trut
 #pragma push_macro("__SC_DECL_wide")
 #define __SC_DECL_wide ~, __SC_WRAP_wide
 #define __SC_WRAP_wide() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 unsigned long __SCW__wide(long __sc_a0, unsigned long __sc_a1, volatile const char *__sc_a2, int (*__sc_a3)[4], visit __sc_a4, void **__sc_a5) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \

@@ -9,7 +9,7 @@
 #pragma push_macro("__SC_DECL_ops_read")
 #define __SC_DECL_ops_read ~, __SC_WRAP_ops_read
 #define __SC_WRAP_ops_read() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 int __SCW__ops_read(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -37,7 +37,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__ops_
 #pragma push_macro("__SC_DECL_ops_trace")
 #define __SC_DECL_ops_trace ~, __SC_WRAP_ops_trace
 #define __SC_WRAP_ops_trace() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 void __SCW__ops_trace(int *__sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \

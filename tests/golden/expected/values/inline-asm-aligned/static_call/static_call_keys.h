@@ -13,7 +13,7 @@
 #pragma push_macro("__SC_DECL_constant")
 #define __SC_DECL_constant ~, __SC_WRAP_constant
 #define __SC_WRAP_constant() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct point __SCW__constant(fixed __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -59,7 +59,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__cons
 #pragma push_macro("__SC_DECL_log")
 #define __SC_DECL_log ~, __SC_WRAP_log
 #define __SC_WRAP_log() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 int __SCW__log(const char *__sc_a0, __builtin_va_list __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -92,7 +92,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__log)
 #pragma push_macro("__SC_DECL_v_aligned")
 #define __SC_DECL_v_aligned ~, __SC_WRAP_v_aligned
 #define __SC_WRAP_v_aligned() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct aligned __SCW__v_aligned(int __sc_a0, struct aligned __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -132,7 +132,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_al
 #pragma push_macro("__SC_DECL_v_big")
 #define __SC_DECL_v_big ~, __SC_WRAP_v_big
 #define __SC_WRAP_v_big() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct big __SCW__v_big(int __sc_a0, struct point __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -172,7 +172,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_bi
 #pragma push_macro("__SC_DECL_v_bits")
 #define __SC_DECL_v_bits ~, __SC_WRAP_v_bits
 #define __SC_WRAP_v_bits() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct bits __SCW__v_bits(struct bits __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -210,7 +210,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_bi
 #pragma push_macro("__SC_DECL_v_bytes")
 #define __SC_DECL_v_bytes ~, __SC_WRAP_v_bytes
 #define __SC_WRAP_v_bytes() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct bytes __SCW__v_bytes(struct bytes __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -249,7 +249,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_by
 #pragma push_macro("__SC_DECL_v_complexd")
 #define __SC_DECL_v_complexd ~, __SC_WRAP_v_complexd
 #define __SC_WRAP_v_complexd() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 double _Complex __SCW__v_complexd(double _Complex __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -296,7 +296,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_co
 #pragma push_macro("__SC_DECL_v_complexf")
 #define __SC_DECL_v_complexf ~, __SC_WRAP_v_complexf
 #define __SC_WRAP_v_complexf() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 float _Complex __SCW__v_complexf(float _Complex __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -336,7 +336,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_co
 #pragma push_macro("__SC_DECL_v_complexl")
 #define __SC_DECL_v_complexl ~, __SC_WRAP_v_complexl
 #define __SC_WRAP_v_complexl() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 long double _Complex __SCW__v_complexl(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -378,14 +378,14 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_co
 #pragma push_macro("__SC_DECL_v_full")
 #define __SC_DECL_v_full ~, __SC_WRAP_v_full
 #define __SC_WRAP_v_full() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 int __SCW__v_full(signed char __sc_a0, short __sc_a1, unsigned char __sc_a2, int __sc_a3, long __sc_a4, _Bool __sc_a5, double __sc_a6, float __sc_a7, double __sc_a8, double __sc_a9, double __sc_a10, double __sc_a11, double __sc_a12, float __sc_a13) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)(int)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned int)(int)__sc_a1; \
+			unsigned long __sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0; \
+			unsigned long __sc_rsi = (unsigned long)(unsigned int)(int)__sc_a1; \
 			unsigned long __sc_rdx = (unsigned int)__sc_a2; \
 			unsigned long __sc_rcx = (unsigned int)__sc_a3; \
 			unsigned long __sc_rax; \
@@ -424,7 +424,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_fu
 #pragma push_macro("__SC_DECL_v_huge")
 #define __SC_DECL_v_huge ~, __SC_WRAP_v_huge
 #define __SC_WRAP_v_huge() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 huge_t __SCW__v_huge(huge_t __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -470,7 +470,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_hu
 #pragma push_macro("__SC_DECL_v_mixed")
 #define __SC_DECL_v_mixed ~, __SC_WRAP_v_mixed
 #define __SC_WRAP_v_mixed() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct mixed __SCW__v_mixed(int __sc_a0, struct mixed __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -517,7 +517,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_mi
 #pragma push_macro("__SC_DECL_v_nested")
 #define __SC_DECL_v_nested ~, __SC_WRAP_v_nested
 #define __SC_WRAP_v_nested() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct nested __SCW__v_nested(struct nested __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -562,7 +562,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_ne
 #pragma push_macro("__SC_DECL_v_number")
 #define __SC_DECL_v_number ~, __SC_WRAP_v_number
 #define __SC_WRAP_v_number() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 union number __SCW__v_number(union number __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -600,7 +600,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_nu
 #pragma push_macro("__SC_DECL_v_packed")
 #define __SC_DECL_v_packed ~, __SC_WRAP_v_packed
 #define __SC_WRAP_v_packed() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 enum packed __SCW__v_packed(enum packed __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -633,7 +633,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_pa
 #pragma push_macro("__SC_DECL_v_point")
 #define __SC_DECL_v_point ~, __SC_WRAP_v_point
 #define __SC_WRAP_v_point() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct point __SCW__v_point(struct point __sc_a0, int __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -681,7 +681,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_po
 #pragma push_macro("__SC_DECL_v_quad")
 #define __SC_DECL_v_quad ~, __SC_WRAP_v_quad
 #define __SC_WRAP_v_quad() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 quad_t __SCW__v_quad(quad_t __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -721,7 +721,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_qu
 #pragma push_macro("__SC_DECL_v_real")
 #define __SC_DECL_v_real ~, __SC_WRAP_v_real
 #define __SC_WRAP_v_real() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 long double __SCW__v_real(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -755,7 +755,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_re
 #pragma push_macro("__SC_DECL_v_small")
 #define __SC_DECL_v_small ~, __SC_WRAP_v_small
 #define __SC_WRAP_v_small() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 vec4s __SCW__v_small(vec4s __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -795,7 +795,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_sm
 #pragma push_macro("__SC_DECL_v_swapped")
 #define __SC_DECL_v_swapped ~, __SC_WRAP_v_swapped
 #define __SC_WRAP_v_swapped() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct swapped __SCW__v_swapped(struct swapped __sc_a0, double __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -843,7 +843,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_sw
 #pragma push_macro("__SC_DECL_v_triple")
 #define __SC_DECL_v_triple ~, __SC_WRAP_v_triple
 #define __SC_WRAP_v_triple() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct triple __SCW__v_triple(struct triple __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -889,7 +889,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_tr
 #pragma push_macro("__SC_DECL_v_unnamed")
 #define __SC_DECL_v_unnamed ~, __SC_WRAP_v_unnamed
 #define __SC_WRAP_v_unnamed() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 unnamed __SCW__v_unnamed(unnamed __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -928,7 +928,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_un
 #pragma push_macro("__SC_DECL_v_vector")
 #define __SC_DECL_v_vector ~, __SC_WRAP_v_vector
 #define __SC_WRAP_v_vector() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct vector __SCW__v_vector(struct vector __sc_a0, vec4f __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
@@ -971,7 +971,7 @@ __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_ve
 #pragma push_macro("__SC_DECL_v_x87")
 #define __SC_DECL_v_x87 ~, __SC_WRAP_v_x87
 #define __SC_WRAP_v_x87() \
-static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
+__extension__ static __inline__ __attribute__((__always_inline__, __unused__, __no_instrument_function__)) \
 struct x87 __SCW__v_x87(int __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
