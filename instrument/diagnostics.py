@@ -35,7 +35,7 @@ CODES: dict[str, str] = {
     "IN026": "a type has no name that a wrapper could spell",
     "IN027": "the key is declared inside a function",
     "IN028": "the callee is used as a value",
-    "IN029": "the call stands in a function compiled for other registers than its file",
+    "IN029": "the call stands in a file where an asm cannot take the place of a call",
     "IN030": "the call is written inside a macro",
     "IN031": "the call's own text ends up in a string",
     "IN032": "the call reaches different keys in different places",

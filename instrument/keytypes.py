@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence, Set
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from instrument import unseen
 from instrument.compiler import ERROR, Rejected, compile_text
 from instrument.folded import Folded, replaced
-from instrument.model import CType, Edit, Function, Key, Qualified, Span, Typedef, Unit
+from instrument.model import CType, Edit, Function, Key, Qualified, Record, Span, Typedef, Unit
 
 if TYPE_CHECKING:
     from instrument.dwarf import Probe
@@ -32,6 +33,8 @@ DECLARED = re.compile(_PROBE + rb"(?<![\w$]__scp_)(" + NAME + rb")")
 
 # gcc's, for what the psABI says of all files; a callee compiled with one may not keep what a wrapper counts on.
 _CONVENTION_OPTION = re.compile(r"-f(?:call-used|call-saved|fixed)-.+|-f(?:pcc|reg)-struct-return")
+
+_MARKER = re.compile(rb'^# (?P<line>\d+) (?P<path>"[^"\n]*")', re.MULTILINE)
 
 _CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
 
@@ -118,14 +121,15 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) ->
     from instrument import declare
 
     names = [name for name, key in keys.items() if key.type and not declare.unnameable(key.type)]
-    # In a function that is never closed this is an error of its own; the assertions would only look false there.
-    lines = ["static int __scz(void);", f'# 1 "{_EXACT_CHECK}"']
-    for name in names:
+    assertions = {}
+    for number, name in enumerate(names, 1):
         fn = keys[name].type
         assert fn is not None
-        lines.append(
-            f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{name}), {declare.spell(fn)}), "");'
-        )
+        same = f"__builtin_types_compatible_p(__typeof__(*__scp_{name}), {declare.spell(fn)})"
+        whole = "".join(f" && sizeof({declare.spell(t)})" for t in _records(fn))
+        assertions[name] = f'# {number} "{_EXACT_CHECK}"\n_Static_assert({same}{whole}, "");\n'
+    # In a function that is never closed this is an error of its own; the assertions would only look false there.
+    lines = ["static int __scz(void);"]
     conventions = [name for name, key in keys.items() if key.type and key.type.convention == "sysv"]
     if b"ms_abi" in text or "-mabi=ms" in unit.command:
         lines.append(f'# 1 "{_CONVENTION_CHECK}"')
@@ -135,6 +139,7 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) ->
             f'_Static_assert(__builtin_types_compatible_p(__typeof__(*__scp_{k}), __scc_{k}), "");'
             for k in conventions
         ]
+    text = _asserted(text, assertions)
     checked = dict(keys)
     try:
         compile_text(unit, b"\n".join((text, *map(os.fsencode, lines), b"")), ("-fsyntax-only",), scratch)
@@ -152,6 +157,35 @@ def _checked(unit: Unit, text: bytes, keys: Mapping[str, Key], scratch: Path) ->
                 assert fn is not None
                 checked[name] = replace(checked[name], type=replace(fn, convention="ms"))
     return checked
+
+
+def _records(fn: Function) -> Iterator[CType]:
+    """What a wrapper must know the size of."""
+    for t in (fn.result, *fn.params):
+        plain = t
+        while isinstance(plain, Typedef | Qualified):
+            plain = plain.target
+        if isinstance(plain, Record):
+            yield t
+
+
+def _asserted(text: bytes, assertions: Mapping[str, str]) -> bytes:
+    """`text` with each key's assertion behind its first declaration, where its wrapper will stand: a type may get its
+    name, or its members, only later."""
+    markers = list(_MARKER.finditer(text))
+    starts = [marker.start() for marker in markers]
+    parts, at, seen = [], 0, set[str]()
+    for found in DECLARED.finditer(text):
+        name = _decoded(found[1])
+        end = text.find(b";", found.end()) + 1
+        if name in assertions and name not in seen and end > at:
+            seen.add(name)
+            parts += [text[at:end], b"\n", os.fsencode(assertions[name])]
+            if i := bisect_right(starts, end):
+                line = int(markers[i - 1]["line"]) + text.count(b"\n", starts[i - 1], end) - 1
+                parts.append(b"# %d %b\n" % (line, markers[i - 1]["path"]))
+            at = end
+    return b"".join((*parts, text[at:]))
 
 
 def _decoded(name: bytes) -> str:

@@ -299,7 +299,8 @@ class Key:
     `symbol`   the function that DEFINE_STATIC_CALL starts with, where every
                definition names one and the same function; else None.
     `block`    declared inside a function: a wrapper cannot be emitted there.
-    `wider`    called, by another name for static_call, in a function with registers that a wrapper cannot name.
+    `barred`   why it cannot be called by an asm: it is called, by another name for static_call, in a unit where none
+               can stand for a call.
     `inexact`  the compiler does not take `type`, written out, for the key's own: debug information hides some
                of it (attributes of a parameter's pointed-to function, qualifiers of a typedef's array).
     `option`   an option of a unit that declares it, if one changes which registers a call may change or use.
@@ -310,7 +311,7 @@ class Key:
     trouble: str | None = None
     symbol: Target | None = None
     block: bool = False
-    wider: bool = False
+    barred: str | None = None
     inexact: bool = False
     option: str | None = None
 
@@ -321,13 +322,13 @@ class Use:
 
     `keys` are the keys it expanded to, sorted; empty where no unit has it live.
     `stringized` tells that its spelling ends up in a string literal, so the text must stay.
-    `wider` tells that it is compiled in some function with registers that a wrapper cannot name.
+    `barred` tells why no asm can stand for the call in some unit, None where one can in all.
     `whole` tells that some unit says -DSTATIC_CALL_2018: static_call(key) is a call without arguments there.
     """
 
     keys: tuple[str, ...] = ()
     stringized: bool = False
-    wider: bool = False
+    barred: str | None = None
     whole: bool = False
 
 

@@ -46,11 +46,11 @@ class Plan:
     sites: Mapping[str, tuple[SitePlan, ...]]
 
 
-def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
+def plan_key(key: Key, mode: Mode, barred: str | None = None) -> KeyPlan:
     """The highest form that is certainly right for the key.
 
-    `wider`: a call of it stands in a function with registers that the wrapper cannot name, and its text must
-    stay, so that the header's macro decides for all calls alike.
+    `barred`: why no asm can stand for a call of it whose text must stay, so that the header's macro decides for all
+    calls alike.
     """
     refusal: Refusal | None
     if mode is Mode.TRAMPOLINE:
@@ -61,8 +61,8 @@ def plan_key(key: Key, mode: Mode, wider: bool = False) -> KeyPlan:
         refusal = Refusal("IN024", f"a file that declares it is compiled with {key.option}")
     elif key.block:
         refusal = Refusal("IN027", f"'{key.name}' is declared inside a function")
-    elif wider or key.wider:
-        refusal = Refusal("IN029", f"'{key.name}' is called by a macro in a function compiled for other registers")
+    elif why := barred or key.barred:
+        refusal = Refusal("IN029", f"'{key.name}' is called by a macro, and {why}")
     else:
         signature = classify.classify(key.type)
         if isinstance(signature, Refusal):
@@ -154,9 +154,9 @@ def plan_site(token: Token, use: Use, keys: Mapping[str, KeyPlan], data: bytes, 
     stay_text = left(token, use, data, complete)
     if stay_text:
         return SitePlan(token, use, Fate.MACRO, forms, refusal, stay_text)
-    if use.wider and forms == (Form.INLINE,):
+    if use.barred and forms == (Form.INLINE,):
         forms = (Form.TRAMPOLINE,)
-        refusal = Refusal("IN029", "the function around it is compiled for other registers than its file")
+        refusal = Refusal("IN029", use.barred)
     span, text = callee_span(token), replacement(token, forms[0])
     return SitePlan(token, use, Fate.REWRITTEN, forms, refusal, span=span, text=text)
 
@@ -174,16 +174,16 @@ def described(sites: tuple[SitePlan, ...], data: bytes) -> tuple[SitePlan, ...]:
     )
 
 
-def hidden_wider(
+def hidden_barred(
     scanned: Mapping[str, Scanned], contents: Mapping[str, bytes], resolution: Resolution, incomplete: Set[str]
-) -> set[str]:
-    """Keys that a call whose text must stay reaches in a function with wider registers."""
-    reached: set[str] = set()
+) -> dict[str, str]:
+    """Keys that a call whose text must stay reaches where no asm can stand for it, and why."""
+    reached: dict[str, str] = {}
     for path, file in scanned.items():
         for token in file.tokens:
             use = resolution.uses.get((path, token.name.start))
-            if use and use.wider and use.keys and left(token, use, contents[path], path not in incomplete):
-                reached.update(use.keys)
+            if use and use.barred and use.keys and left(token, use, contents[path], path not in incomplete):
+                reached.update(dict.fromkeys(use.keys, use.barred))
     return reached
 
 
@@ -199,8 +199,8 @@ def plan(
 
     `incomplete` are the files that a translation unit may include which was not asked.
     """
-    wider = hidden_wider(scanned, contents, resolution, incomplete)
-    keys = {name: plan_key(key, mode, name in wider) for name, key in sorted(resolution.keys.items())}
+    barred = hidden_barred(scanned, contents, resolution, incomplete)
+    keys = {name: plan_key(key, mode, barred.get(name)) for name, key in sorted(resolution.keys.items())}
     sites: dict[str, tuple[SitePlan, ...]] = {}
     for path, file in sorted(scanned.items()):
         uses = [

@@ -8,13 +8,11 @@ units, or what is done with the answer.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
-from instrument import ccflags, compiler, keytypes, markers, rejection
+from instrument import ccflags, compiler, keytypes, markers, rejection, surroundings
 from instrument.compiler import Rejected
 from instrument.diagnostics import Finding
 from instrument.folded import Folded, fold, replaced
@@ -34,19 +32,6 @@ _IS_2018 = b"__scm_2018"
 _NAMED = re.compile(rb"__SC[KT]__(?<![\w$]__SC[KT]__)" + NAME)
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 
-# Targets with registers (xmm16-31, masks, r16-31) that a wrapper compiled without them cannot name as changed, and
-# targets without those that it names.
-_WIDER = re.compile(
-    rb"target(?:_clones)?(?:__)?\s*\([^;{}]*?(?:avx512|avx10|apx|arch=|general-regs-only|no-(?:sse|mmx|80387)\b)"
-)
-_PRAGMA_WIDER = re.compile(rb"\n[ \t]*#[ \t]*pragma[ \t]+(?:GCC|clang)[ \t][^\n]*" + _WIDER.pattern)
-_TAIL = re.compile(rb"[;{]")
-_CALLABLE = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
-_ATTRIBUTES = frozenset((b"__attribute__", b"__attribute", b"target", b"__target__", b"target_clones", b"__typeof__"))
-
-
-_T = TypeVar("_T")
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -54,7 +39,8 @@ class Answer:
 
     `failure` is set where the compiler rejects the unit, and then nothing else is. `strangers` are the calls of
     a unit that never reads static_call.h: what they call is none of ours, unless it is `bare`: a declaration of a key
-    is left in its preprocessed text, where a macro should have taken it. `undeclared` are the keys that a
+    is left in its preprocessed text, where a macro should have taken it. `hidden` are the keys that are called by no
+    token of the API; `barred` tells why no call of the unit can be an asm. `undeclared` are the keys that a
     function's body names and nothing declares.
     """
 
@@ -63,7 +49,9 @@ class Answer:
     uses: Mapping[int, frozenset[str]] = field(default_factory=dict)
     nameless: Mapping[int, str] = field(default_factory=dict)
     stringized: frozenset[int] = frozenset()
-    wider: frozenset[int] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    barred: str | None = None
+    avx512: bool = False
     whole: frozenset[int] = frozenset()
     strangers: frozenset[int] = frozenset()
     bare: bool = False
@@ -102,7 +90,9 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
         bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
         answer = replace(
             answer,
-            wider=frozenset(_wider(own.text, bodies, [(group.name.start, _number(group)) for group in sites])),
+            barred=surroundings.obstacle(own.text, replaced(own.text, [Edit(body, b"") for body in bodies])),
+            avx512=surroundings.AVX512 in text,
+            hidden=frozenset(_decoded(m[1]) for m in _LOADED.finditer(own.text)),
             whole=_whole(text, tree, sites),
             undeclared=_undeclared(own.text, bodies) - answer.declared,
             findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)),
@@ -114,9 +104,7 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
         if answer.sound and answer.declared:
             calls = list(_callees(sites, tree, answer.whole))
             typed = keytypes.read(unit, own, bodies, calls, answer.declared, scratch)
-            wider = set(_wider(own.text, bodies, [(m.start(), _decoded(m[1])) for m in _LOADED.finditer(own.text)]))
-            keys = {name: replace(key, wider=name in wider) for name, key in typed.keys.items()}
-            return replace(answer, keys=keys, defined=typed.defined)
+            return replace(answer, keys=typed.keys, defined=typed.defined)
         if answer.sound and not sites:
             # Nothing is to be learned, but whether it is C.
             compiler.compile_text(unit, own.unfold(own.text), ("-fsyntax-only",), scratch)
@@ -183,37 +171,6 @@ def _whole(text: bytes, tree: Shadow, sites: Sequence[Group]) -> frozenset[int]:
     if _IS_2018 not in text:
         return frozenset()
     return frozenset(number for number in map(_number, sites) if tree.sites[number].token.api is Api.CALL)
-
-
-def _wider(text: bytes, bodies: Sequence[Span], things: Sequence[tuple[int, _T]]) -> Iterator[_T]:
-    """The things, told with their offsets, that are in functions compiled for other registers than their file."""
-    if b"target" not in text:
-        return
-    pragma = _PRAGMA_WIDER.search(text)
-    starts = [body.start for body in bodies]
-    wide = _wide_names(text, bodies, starts)
-    for at, thing in things:
-        i = bisect_right(starts, at) - 1
-        inside = i >= 0 and at < bodies[i].end
-        if (pragma and pragma.start() < at) or (inside and wide & _declared_names(text, bodies[i].start)):
-            yield thing
-
-
-def _wide_names(text: bytes, bodies: Sequence[Span], starts: Sequence[int]) -> set[bytes]:
-    """What is declared with such a target; the attribute may stand on a prototype alone, in a header."""
-    names: set[bytes] = set()
-    for m in _WIDER.finditer(text):
-        i = bisect_right(starts, m.start()) - 1
-        if i < 0 or m.start() >= bodies[i].end:
-            end = _TAIL.search(text, m.end())
-            names |= _declared_names(text, end.start() if end else len(text))
-    return names
-
-
-def _declared_names(text: bytes, end: int) -> set[bytes]:
-    """The names before a parenthesis in the declaration that ends at `end`: the function's, and too many."""
-    start = max(text.rfind(b";", 0, end), text.rfind(b"}", 0, end)) + 1
-    return set(_CALLABLE.findall(text, start, end)) - _ATTRIBUTES
 
 
 def _number(group: Group) -> int:

@@ -280,20 +280,36 @@ def _contradiction(name: str, one: _Teller, other: _Teller, scanned: Mapping[str
 
 def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]:
     uses = {}
+    mixed = _mixed(answers)
     for number, site in enumerate(tree.sites):
         keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
         stringized = any(number in a.stringized for a in answers)
-        wider = any(number in a.wider for a in answers)
+        barred = next((why for a in answers if number in a.uses and (why := _barred(a, mixed))), None)
         whole = any(number in a.whole for a in answers)
-        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, wider, whole)
+        uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, barred, whole)
     return uses
+
+
+def _mixed(answers: Sequence[Answer]) -> bool:
+    """Whether link-time optimisation may inline functions into others that have more registers."""
+    whole = any(flag.startswith("-flto") for a in answers for flag in a.unit.command)
+    return whole and len({a.avx512 for a in answers}) > 1
+
+
+def _barred(answer: Answer, mixed: bool) -> str | None:
+    if mixed and not answer.avx512:
+        return "-flto may inline it into files that are compiled for other registers"
+    return answer.barred
 
 
 def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
     told: dict[str, list[tuple[str, Key]]] = {}
     targets: dict[str, set[Target | None]] = {}
+    mixed = _mixed(answers)
     for answer in answers:
         for name, key in answer.keys.items():
+            if name in answer.hidden:
+                key = replace(key, barred=_barred(answer, mixed))
             told.setdefault(name, []).append((_source(answer, tree), key))
             if name in answer.defined:
                 targets.setdefault(name, set()).add(key.symbol)
@@ -314,7 +330,7 @@ def _merged(told: Sequence[tuple[str, Key]], targets: Set[Target | None]) -> Key
         symbol=symbol,
         block=any(key.block for _, key in told),
         inexact=any(key.inexact for _, key in told),
-        wider=any(key.wider for _, key in told),
+        barred=next((key.barred for _, key in told if key.barred), None),
         option=next((key.option for _, key in told if key.option), None),
     )
 

@@ -139,11 +139,11 @@ def extended(value: Value, name: str) -> str:
     extended by the type's sign (LLVM issue 12579), and gcc's callers do so: hence through int.
     """
     if isinstance(underlying(value.type), Pointer) or value.size == 8:
-        return f"(unsigned long){name}"
+        return f"(__static_call_word){name}"
     if value.size == 4 or not value.signed:
         return f"(unsigned int){name}"
     # In one step more, since gcc's -Wsign-conversion warns of the two alone.
-    return f"(unsigned long)(unsigned int)(int){name}"
+    return f"(__static_call_word)(unsigned int)(int){name}"
 
 
 def narrowed(value: Value, variable: str) -> str:
@@ -163,8 +163,8 @@ def bits(piece: Piece) -> str:
     if piece.register in X87:
         return "long double"
     if piece.register in INTEGER:
-        return "unsigned long"
-    return "double" if piece.size <= 8 else "__static_call_xmm"
+        return "__static_call_word"
+    return "__static_call_double" if piece.size <= 8 else "__static_call_xmm"
 
 
 # ---- operands -------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def _pass(asm: _Asm, value: Value, param: str) -> None:
     if is_plain(value):
         piece = value.pieces[0]
         if piece.register in INTEGER:
-            _argument(asm, piece.register, "unsigned long", extended(value, param))
+            _argument(asm, piece.register, "__static_call_word", extended(value, param))
         else:
             _argument(asm, piece.register, declare.spell(unqualified(value.type)), param)
         return
@@ -218,10 +218,10 @@ def _returned(asm: _Asm, signature: Signature) -> str:
     if not result.pieces:
         # psABI 3.2.3, "Returning of Values", rule 2; the asm clobbers memory, this object too.
         asm.locals.append(f"{declare.spell(mutable(result.type))} __sc_value")
-        _argument(asm, "rdi", "unsigned long", "(unsigned long)&__sc_value")
+        _argument(asm, "rdi", "__static_call_word", "(__static_call_word)&__sc_value")
         return " __sc_value"
     if is_plain(result):
-        t = "unsigned long" if result.pieces[0].register == "rax" else declare.spell(unqualified(result.type))
+        t = "__static_call_word" if result.pieces[0].register == "rax" else declare.spell(unqualified(result.type))
         return narrowed(result, _output(asm, result.pieces[0].register, t, "__sc_result"))
     asm.locals.append(f"{declare.spell(mutable(result.type))} __sc_value")
     copies = []
@@ -271,6 +271,8 @@ def _clobbers(used: set[str]) -> Iterator[str]:
 
 
 def _needs(used: set[str]) -> Iterator[str]:
+    # With it an asm would lose its callers' cleanups; `instrument` is told of it only where it has the same flags.
+    yield "!defined __EXCEPTIONS"
     if used & set(SSE):
         yield "defined __SSE2__"
     if used & X87.keys():

@@ -66,6 +66,13 @@ static __inline__ __attribute__((__unused__)) int static_call_init(void)
 #ifdef STATIC_CALL_PROBE
 /* -mlong-double-128 does not show in debug information, which has a size and a name alone. */
 struct __SC_CAT(__scm_, __LDBL_MANT_DIG__);
+/* Where `instrument` must leave calls to the compiler. */
+#ifdef __EXCEPTIONS
+struct __scm_exceptions;
+#endif
+#ifdef __AVX512F__
+struct __scm_avx512;
+#endif
 
 #define DECLARE_STATIC_CALL(name, func) \
 	__SC_DECLARE(name, func); \

@@ -179,19 +179,33 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #define __SC_CLOBBERS \
 	__SC_CLOBBER_BASE __SC_CLOBBER_SSE __SC_CLOBBER_X87 __SC_CLOBBER_MMX __SC_CLOBBER_AVX512 __SC_CLOBBER_APX
 
+/* A macro of that name would leave a wrapper's variables without their registers. */
+#ifdef register
+#undef register
+#endif
+/* The bits of a register, in words that no macro of the user's can change: `#define long int` has been seen. */
+typedef __typeof__(sizeof 0) __static_call_word;
+typedef __typeof__(0.0) __static_call_double;
+
 /*
  * The stack pointer as an in/out operand of a wrapper's call keeps shrink-wrapping from moving the frame behind
  * it. A global register variable, since clang reads an uninitialised local one as undefined.
  */
-__extension__ register unsigned long __static_call_sp __asm__("rsp");
+__extension__ register __static_call_word __static_call_sp __asm__("rsp");
 
 #ifdef __SSE2__
 /* All 16 bytes of an xmm register, for values of class SSE and SSEUP. */
-typedef double __static_call_xmm __attribute__((__vector_size__(16)));
+typedef __static_call_double __static_call_xmm __attribute__((__vector_size__(16)));
 #endif
 
 /* ---- the API --------------------------------------------------------------------------------------------------- */
 
+/* gcc warns of an alias without its target's attributes (-Wmissing-attributes). */
+#if !defined __clang__ && defined __GNUC__ && __GNUC__ >= 9
+#define __SC_LIKE(func) __attribute__((__copy__(func)))
+#else
+#define __SC_LIKE(func)
+#endif
 #ifdef __clang__
 /* clang decorates the names of functions that are regcall or vectorcall, which the trampoline's type may be. */
 #define __SC_UNDECORATED(symbol) __asm__(symbol)

@@ -63,8 +63,8 @@ def test_a_file_that_others_may_read_otherwise_is_left() -> None:
     data = b"int f(void) { return static_call(k)(1, 2); }"
     scanned = {"a.c": scan(data, "a.c")}
     token = scanned["a.c"].tokens[0]
-    for wider, form in ((False, Form.INLINE), (True, Form.TRAMPOLINE)):
-        resolution = Resolution({"k": Key("k", BINARY)}, {("a.c", token.name.start): Use(("k",), wider=wider)})
+    for barred, form in ((None, Form.INLINE), ("why", Form.TRAMPOLINE)):
+        resolution = Resolution({"k": Key("k", BINARY)}, {("a.c", token.name.start): Use(("k",), barred=barred)})
         (site,) = plan.plan(scanned, {"a.c": data}, resolution, Mode.INLINE_ASM, {"a.c"}).sites["a.c"]
         assert site.fate is Fate.MACRO and site.stay and site.stay.code == "IN037" and site.forms == (form,)
 
@@ -127,13 +127,13 @@ def test_several_keys_strings_and_renamed_keys_are_left() -> None:
     assert site.stay and site.stay.code == "IN033" and site.forms == () and site.fate is Fate.INACTIVE
 
 
-def test_a_function_with_wider_registers_leaves_the_call_to_the_compiler() -> None:
+def test_where_no_asm_can_stand_for_a_call_the_compiler_calls() -> None:
     data = b"#define m static_call(k)(1, 2)\nint f(void) { return static_call(k)(1, 2) + m; }"
     scanned = scan(data, "a.c")
     hidden, visible = (t.name.start for t in scanned.tokens)
 
-    def forms(*wider: int) -> list[Form]:
-        uses = {("a.c", at): Use(("k",), wider=at in wider) for at in (hidden, visible)}
+    def forms(*barred: int) -> list[Form]:
+        uses = {("a.c", at): Use(("k",), barred="why" if at in barred else None) for at in (hidden, visible)}
         made = plan.plan({"a.c": scanned}, {"a.c": data}, Resolution({"k": Key("k", BINARY)}, uses), Mode.INLINE_ASM)
         return [site.forms[0] for site in made.sites["a.c"]]
 

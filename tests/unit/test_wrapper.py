@@ -69,10 +69,10 @@ def test_narrow_arguments_are_extended_to_32_bits_by_their_sign() -> None:
     signed, unsigned = Base("signed char", 1, Encoding.SIGNED), Base("unsigned short", 2, Encoding.UNSIGNED)
     result = built(Function(Void(), (signed, unsigned, BOOL, INT, Base("long", 8, Encoding.SIGNED)), False))
     text = "; ".join(result.variables)
-    assert "__sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0" in text
+    assert "__sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0" in text
     assert "__sc_rsi = (unsigned int)__sc_a1" in text
     assert "__sc_rdx = (unsigned int)__sc_a2" in text
-    assert "__sc_r8 __asm__" in text and "(unsigned long)__sc_a4" in text
+    assert "__sc_r8 __asm__" in text and "(__static_call_word)__sc_a4" in text
 
 
 def test_only_the_low_byte_of_a_bool_result_counts() -> None:
@@ -99,14 +99,14 @@ def test_a_record_travels_as_the_bytes_of_its_registers() -> None:
     assert result.stores[-1] == "__builtin_memcpy((char *)&__sc_value + 8, &__sc_r1, 8)"
     # The registers are read before memcpy, which may be a call, can change them.
     assert [store.startswith("__sc_r") for store in result.stores] == [True, True, False, False]
-    assert result.needs == ("defined __SSE2__",)
+    assert result.needs == ("!defined __EXCEPTIONS", "defined __SSE2__")
 
 
 def test_a_result_in_memory_is_an_object_of_the_wrapper() -> None:
     result = built(Function(Qualified("const", BIG), (INT,), False))
     assert "struct big __sc_value" in result.locals and result.result == " __sc_value"
-    assert "unsigned long __sc_rdi = (unsigned long)&__sc_value" in result.variables
-    assert "unsigned long __sc_rsi = (unsigned int)__sc_a0" in result.variables
+    assert "__static_call_word __sc_rdi = (__static_call_word)&__sc_value" in result.variables
+    assert "__static_call_word __sc_rsi = (unsigned int)__sc_a0" in result.variables
 
 
 def test_what_cannot_be_declared_without_its_const_has_no_wrapper() -> None:

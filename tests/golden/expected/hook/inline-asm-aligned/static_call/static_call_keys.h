@@ -7,7 +7,8 @@
 #define __SC_INIT_greet ~, __SC_JUMP("__SCI__greet")
 #define __SC_ALIAS_greet ~, __SC_NAME_greet
 #define __SC_NAME_greet() extern __typeof__(__SCT__greet) __SCI__greet \
-	__attribute__((__alias__("hello"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("hello"), __used__, __visibility__("hidden"))) __SC_LIKE(hello)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_greet ~, __SCW__greet
 #pragma push_macro("__SC_DECL_greet")
 #define __SC_DECL_greet ~, __SC_WRAP_greet
@@ -18,8 +19,8 @@ int __SCW__greet(const char *__sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (__static_call_word)__sc_a0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(greet) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -34,5 +35,8 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_greet\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__greet), \
 	__typeof__(__SCW__greet)), "the type of greet has changed: run instrument again")
+#else
+#define __SCW__greet __SCT__greet
+#endif
 
 #endif

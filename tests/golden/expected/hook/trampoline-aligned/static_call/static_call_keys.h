@@ -7,6 +7,6 @@
 #define __SC_INIT_greet ~, __SC_JUMP("__SCI__greet")
 #define __SC_ALIAS_greet ~, __SC_NAME_greet
 #define __SC_NAME_greet() extern __typeof__(__SCT__greet) __SCI__greet \
-	__attribute__((__alias__("hello"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("hello"), __used__, __visibility__("hidden"))) __SC_LIKE(hello)
 
 #endif

@@ -7,8 +7,8 @@
 #define __SC_INIT_both ~, __SC_JUMP("__SCI__both")
 #define __SC_ALIAS_both ~, __SC_NAME_both
 #define __SC_NAME_both() extern __typeof__(__SCT__both) __SCI__both \
-	__attribute__((__alias__("both"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("both"), __used__, __visibility__("hidden"))) __SC_LIKE(both)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_both ~, __SCW__both
 #pragma push_macro("__SC_DECL_both")
 #define __SC_DECL_both ~, __SC_WRAP_both
@@ -19,8 +19,8 @@ float __SCW__both(int __sc_a0, float __sc_a1, const char *__sc_a2, double __sc_a
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned long)__sc_a2; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rsi = (__static_call_word)__sc_a2; \
 			register float __sc_xmm0 __asm__("xmm0") = __sc_a1; \
 			register double __sc_xmm1 __asm__("xmm1") = __sc_a3; \
 			register float __sc_result __asm__("xmm0"); \
@@ -38,13 +38,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_both\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__both), \
 	__typeof__(__SCW__both)), "the type of both has changed: run instrument again")
+#else
+#define __SCW__both __SCT__both
 #endif
 
 /* narrow: inline-asm, signed char (signed char, unsigned char, short, id_t_, _Bool, enum colour) */
 #define __SC_INIT_narrow ~, __SC_JUMP("__SCI__narrow")
 #define __SC_ALIAS_narrow ~, __SC_NAME_narrow
 #define __SC_NAME_narrow() extern __typeof__(__SCT__narrow) __SCI__narrow \
-	__attribute__((__alias__("narrow"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("narrow"), __used__, __visibility__("hidden"))) __SC_LIKE(narrow)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_narrow ~, __SCW__narrow
 #pragma push_macro("__SC_DECL_narrow")
 #define __SC_DECL_narrow ~, __SC_WRAP_narrow
@@ -55,13 +58,13 @@ signed char __SCW__narrow(signed char __sc_a0, unsigned char __sc_a1, short __sc
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned int)__sc_a1; \
-			unsigned long __sc_rdx = (unsigned long)(unsigned int)(int)__sc_a2; \
-			unsigned long __sc_rcx = (unsigned int)__sc_a3; \
-			unsigned long __sc_rax; \
-			register unsigned long __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
-			register unsigned long __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
+			__static_call_word __sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0; \
+			__static_call_word __sc_rsi = (unsigned int)__sc_a1; \
+			__static_call_word __sc_rdx = (__static_call_word)(unsigned int)(int)__sc_a2; \
+			__static_call_word __sc_rcx = (unsigned int)__sc_a3; \
+			__static_call_word __sc_rax; \
+			register __static_call_word __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
+			register __static_call_word __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(narrow) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -76,12 +79,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_narrow\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__narrow), \
 	__typeof__(__SCW__narrow)), "the type of narrow has changed: run instrument again")
+#else
+#define __SCW__narrow __SCT__narrow
+#endif
 
 /* nothing: inline-asm, void (void) */
 #define __SC_INIT_nothing ~, __SC_JUMP("__SCI__nothing")
 #define __SC_ALIAS_nothing ~, __SC_NAME_nothing
 #define __SC_NAME_nothing() extern __typeof__(__SCT__nothing) __SCI__nothing \
-	__attribute__((__alias__("nothing"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("nothing"), __used__, __visibility__("hidden"))) __SC_LIKE(nothing)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_nothing ~, __SCW__nothing
 #pragma push_macro("__SC_DECL_nothing")
 #define __SC_DECL_nothing ~, __SC_WRAP_nothing
@@ -106,13 +113,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_nothing\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__nothing), \
 	__typeof__(__SCW__nothing)), "the type of nothing has changed: run instrument again")
+#else
+#define __SCW__nothing __SCT__nothing
+#endif
 
 /* reals: inline-asm, double (float, double, float, double, float, double, float, double) */
 #define __SC_INIT_reals ~, __SC_JUMP("__SCI__reals")
 #define __SC_ALIAS_reals ~, __SC_NAME_reals
 #define __SC_NAME_reals() extern __typeof__(__SCT__reals) __SCI__reals \
-	__attribute__((__alias__("reals"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("reals"), __used__, __visibility__("hidden"))) __SC_LIKE(reals)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_reals ~, __SCW__reals
 #pragma push_macro("__SC_DECL_reals")
 #define __SC_DECL_reals ~, __SC_WRAP_reals
@@ -146,13 +156,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_reals\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__reals), \
 	__typeof__(__SCW__reals)), "the type of reals has changed: run instrument again")
+#else
+#define __SCW__reals __SCT__reals
 #endif
 
 /* text: inline-asm, const char *(void) */
 #define __SC_INIT_text ~, __SC_JUMP("__SCI__text")
 #define __SC_ALIAS_text ~, __SC_NAME_text
 #define __SC_NAME_text() extern __typeof__(__SCT__text) __SCI__text \
-	__attribute__((__alias__("text"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("text"), __used__, __visibility__("hidden"))) __SC_LIKE(text)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_text ~, __SCW__text
 #pragma push_macro("__SC_DECL_text")
 #define __SC_DECL_text ~, __SC_WRAP_text
@@ -163,7 +176,7 @@ const char *__SCW__text(void) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(text) \
 				: "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -178,12 +191,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_text\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__text), \
 	__typeof__(__SCW__text)), "the type of text has changed: run instrument again")
+#else
+#define __SCW__text __SCT__text
+#endif
 
 /* truth: inline-asm, _Bool (int) */
 #define __SC_INIT_truth ~, __SC_JUMP("__SCI__truth")
 #define __SC_ALIAS_truth ~, __SC_NAME_truth
 #define __SC_NAME_truth() extern __typeof__(__SCT__truth) __SCI__truth \
-	__attribute__((__alias__("truth"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("truth"), __used__, __visibility__("hidden"))) __SC_LIKE(truth)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_truth ~, __SCW__truth
 #pragma push_macro("__SC_DECL_truth")
 #define __SC_DECL_truth ~, __SC_WRAP_truth
@@ -194,8 +211,8 @@ _Bool __SCW__truth(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(truth) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -210,12 +227,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_truth\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__truth), \
 	__typeof__(__SCW__truth)), "the type of truth has changed: run instrument again")
+#else
+#define __SCW__truth __SCT__truth
+#endif
 
 /* wide: inline-asm, unsigned long (long, unsigned long, volatile const char *, int (*)[4], visit, void **) */
 #define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
 #define __SC_ALIAS_wide ~, __SC_NAME_wide
 #define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \
-	__attribute__((__alias__("wide"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("wide"), __used__, __visibility__("hidden"))) __SC_LIKE(wide)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_wide ~, __SCW__wide
 #pragma push_macro("__SC_DECL_wide")
 #define __SC_DECL_wide ~, __SC_WRAP_wide
@@ -226,13 +247,13 @@ unsigned long __SCW__wide(long __sc_a0, unsigned long __sc_a1, volatile const ch
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned long)__sc_a1; \
-			unsigned long __sc_rdx = (unsigned long)__sc_a2; \
-			unsigned long __sc_rcx = (unsigned long)__sc_a3; \
-			unsigned long __sc_rax; \
-			register unsigned long __sc_r8 __asm__("r8") = (unsigned long)__sc_a4; \
-			register unsigned long __sc_r9 __asm__("r9") = (unsigned long)__sc_a5; \
+			__static_call_word __sc_rdi = (__static_call_word)__sc_a0; \
+			__static_call_word __sc_rsi = (__static_call_word)__sc_a1; \
+			__static_call_word __sc_rdx = (__static_call_word)__sc_a2; \
+			__static_call_word __sc_rcx = (__static_call_word)__sc_a3; \
+			__static_call_word __sc_rax; \
+			register __static_call_word __sc_r8 __asm__("r8") = (__static_call_word)__sc_a4; \
+			register __static_call_word __sc_r9 __asm__("r9") = (__static_call_word)__sc_a5; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(wide) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -247,5 +268,8 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_wide\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__wide), \
 	__typeof__(__SCW__wide)), "the type of wide has changed: run instrument again")
+#else
+#define __SCW__wide __SCT__wide
+#endif
 
 #endif

@@ -5,6 +5,7 @@
 
 /* ops_read: inline-asm, int (int) */
 #define __SC_INIT_ops_read ~, __SC_JUMP("read_one")
+#if !defined __EXCEPTIONS
 #define __SC_CALL_ops_read ~, __SCW__ops_read
 #pragma push_macro("__SC_DECL_ops_read")
 #define __SC_DECL_ops_read ~, __SC_WRAP_ops_read
@@ -15,8 +16,8 @@ int __SCW__ops_read(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(ops_read) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -31,8 +32,12 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_ops_read\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__ops_read), \
 	__typeof__(__SCW__ops_read)), "the type of ops_read has changed: run instrument again")
+#else
+#define __SCW__ops_read __SCT__ops_read
+#endif
 
 /* ops_trace: inline-asm, void (int *) */
+#if !defined __EXCEPTIONS
 #define __SC_CALL_ops_trace ~, __SCW__ops_trace
 #pragma push_macro("__SC_DECL_ops_trace")
 #define __SC_DECL_ops_trace ~, __SC_WRAP_ops_trace
@@ -43,7 +48,7 @@ void __SCW__ops_trace(int *__sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
+			__static_call_word __sc_rdi = (__static_call_word)__sc_a0; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(ops_trace) \
 				: "+D"(__sc_rdi), "+r"(__static_call_sp) \
 				:  \
@@ -58,5 +63,8 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_ops_trace\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__ops_trace), \
 	__typeof__(__SCW__ops_trace)), "the type of ops_trace has changed: run instrument again")
+#else
+#define __SCW__ops_trace __SCT__ops_trace
+#endif
 
 #endif

@@ -7,8 +7,8 @@
 #define __SC_INIT_constant ~, __SC_JUMP("__SCI__constant")
 #define __SC_ALIAS_constant ~, __SC_NAME_constant
 #define __SC_NAME_constant() extern __typeof__(__SCT__constant) __SCI__constant \
-	__attribute__((__alias__("constant_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("constant_0"), __used__, __visibility__("hidden"))) __SC_LIKE(constant_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_constant ~, __SCW__constant
 #pragma push_macro("__SC_DECL_constant")
 #define __SC_DECL_constant ~, __SC_WRAP_constant
@@ -18,18 +18,18 @@ struct point __SCW__constant(fixed __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
-		double __sc_a0_1 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_1 = 0; \
 		struct point __sc_value; \
-		double __sc_r0; \
-		double __sc_r1; \
+		__static_call_double __sc_r0; \
+		__static_call_double __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
-			register double __sc_result0 __asm__("xmm0"); \
-			register double __sc_result1 __asm__("xmm1"); \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_result1 __asm__("xmm1"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(constant) \
 				: "=x"(__sc_result0), "=x"(__sc_result1), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0), "x"(__sc_xmm1) \
@@ -48,13 +48,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_constant\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__constant), \
 	__typeof__(__SCW__constant)), "the type of constant has changed: run instrument again")
+#else
+#define __SCW__constant __SCT__constant
 #endif
 
 /* log: inline-asm, int (const char *, __builtin_va_list) */
 #define __SC_INIT_log ~, __SC_JUMP("__SCI__log")
 #define __SC_ALIAS_log ~, __SC_NAME_log
 #define __SC_NAME_log() extern __typeof__(__SCT__log) __SCI__log \
-	__attribute__((__alias__("log_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("log_0"), __used__, __visibility__("hidden"))) __SC_LIKE(log_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_log ~, __SCW__log
 #pragma push_macro("__SC_DECL_log")
 #define __SC_DECL_log ~, __SC_WRAP_log
@@ -65,9 +68,9 @@ int __SCW__log(const char *__sc_a0, __builtin_va_list __sc_a1) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned long)__sc_a1; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (__static_call_word)__sc_a0; \
+			__static_call_word __sc_rsi = (__static_call_word)__sc_a1; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(log) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -82,12 +85,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_log\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__log), \
 	__typeof__(__SCW__log)), "the type of log has changed: run instrument again")
+#else
+#define __SCW__log __SCT__log
+#endif
 
 /* v_aligned: inline-asm, struct aligned (int, struct aligned) */
 #define __SC_INIT_v_aligned ~, __SC_JUMP("__SCI__v_aligned")
 #define __SC_ALIAS_v_aligned ~, __SC_NAME_v_aligned
 #define __SC_NAME_v_aligned() extern __typeof__(__SCT__v_aligned) __SCI__v_aligned \
-	__attribute__((__alias__("aligned_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("aligned_0"), __used__, __visibility__("hidden"))) __SC_LIKE(aligned_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_aligned ~, __SCW__v_aligned
 #pragma push_macro("__SC_DECL_v_aligned")
 #define __SC_DECL_v_aligned ~, __SC_WRAP_v_aligned
@@ -97,14 +104,14 @@ struct aligned __SCW__v_aligned(int __sc_a0, struct aligned __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a1_0 = 0; \
+		__static_call_word __sc_a1_0 = 0; \
 		struct aligned __sc_value; \
-		unsigned long __sc_r0; \
+		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rsi = __sc_a1_0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rsi = __sc_a1_0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_aligned) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -121,13 +128,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_aligned\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_aligned), \
 	__typeof__(__SCW__v_aligned)), "the type of v_aligned has changed: run instrument again")
+#else
+#define __SCW__v_aligned __SCT__v_aligned
+#endif
 
 /* v_big: inline-asm, struct big (int, struct point) */
 #define __SC_INIT_v_big ~, __SC_JUMP("__SCI__v_big")
 #define __SC_ALIAS_v_big ~, __SC_NAME_v_big
 #define __SC_NAME_v_big() extern __typeof__(__SCT__v_big) __SCI__v_big \
-	__attribute__((__alias__("big_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("big_0"), __used__, __visibility__("hidden"))) __SC_LIKE(big_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_big ~, __SCW__v_big
 #pragma push_macro("__SC_DECL_v_big")
 #define __SC_DECL_v_big ~, __SC_WRAP_v_big
@@ -137,16 +147,16 @@ struct big __SCW__v_big(int __sc_a0, struct point __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a1_0 = 0; \
-		double __sc_a1_1 = 0; \
+		__static_call_double __sc_a1_0 = 0; \
+		__static_call_double __sc_a1_1 = 0; \
 		struct big __sc_value; \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		__builtin_memcpy(&__sc_a1_1, (const char *)&__sc_a1 + 8, 8); \
 		{ \
-			unsigned long __sc_rsi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rdi = (unsigned long)&__sc_value; \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a1_0; \
-			register double __sc_xmm1 __asm__("xmm1") = __sc_a1_1; \
+			__static_call_word __sc_rsi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rdi = (__static_call_word)&__sc_value; \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a1_0; \
+			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a1_1; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_big) \
 				: "+S"(__sc_rsi), "+x"(__sc_xmm0), "+x"(__sc_xmm1), "+D"(__sc_rdi), "+r"(__static_call_sp) \
 				:  \
@@ -161,13 +171,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_big\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_big), \
 	__typeof__(__SCW__v_big)), "the type of v_big has changed: run instrument again")
+#else
+#define __SCW__v_big __SCT__v_big
 #endif
 
 /* v_bits: inline-asm, struct bits (struct bits) */
 #define __SC_INIT_v_bits ~, __SC_JUMP("__SCI__v_bits")
 #define __SC_ALIAS_v_bits ~, __SC_NAME_v_bits
 #define __SC_NAME_v_bits() extern __typeof__(__SCT__v_bits) __SCI__v_bits \
-	__attribute__((__alias__("bits_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("bits_0"), __used__, __visibility__("hidden"))) __SC_LIKE(bits_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_bits ~, __SCW__v_bits
 #pragma push_macro("__SC_DECL_v_bits")
 #define __SC_DECL_v_bits ~, __SC_WRAP_v_bits
@@ -177,13 +190,13 @@ struct bits __SCW__v_bits(struct bits __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
 		struct bits __sc_value; \
-		unsigned long __sc_r0; \
+		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_bits) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -200,12 +213,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_bits\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_bits), \
 	__typeof__(__SCW__v_bits)), "the type of v_bits has changed: run instrument again")
+#else
+#define __SCW__v_bits __SCT__v_bits
+#endif
 
 /* v_bytes: inline-asm, struct bytes (struct bytes) */
 #define __SC_INIT_v_bytes ~, __SC_JUMP("__SCI__v_bytes")
 #define __SC_ALIAS_v_bytes ~, __SC_NAME_v_bytes
 #define __SC_NAME_v_bytes() extern __typeof__(__SCT__v_bytes) __SCI__v_bytes \
-	__attribute__((__alias__("bytes_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("bytes_0"), __used__, __visibility__("hidden"))) __SC_LIKE(bytes_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_bytes ~, __SCW__v_bytes
 #pragma push_macro("__SC_DECL_v_bytes")
 #define __SC_DECL_v_bytes ~, __SC_WRAP_v_bytes
@@ -215,13 +232,13 @@ struct bytes __SCW__v_bytes(struct bytes __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
 		struct bytes __sc_value; \
-		unsigned long __sc_r0; \
+		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 3); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_bytes) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -238,13 +255,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_bytes\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_bytes), \
 	__typeof__(__SCW__v_bytes)), "the type of v_bytes has changed: run instrument again")
+#else
+#define __SCW__v_bytes __SCT__v_bytes
+#endif
 
 /* v_complexd: inline-asm, double _Complex (double _Complex) */
 #define __SC_INIT_v_complexd ~, __SC_JUMP("__SCI__v_complexd")
 #define __SC_ALIAS_v_complexd ~, __SC_NAME_v_complexd
 #define __SC_NAME_v_complexd() extern __typeof__(__SCT__v_complexd) __SCI__v_complexd \
-	__attribute__((__alias__("complexd_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("complexd_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexd_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_complexd ~, __SCW__v_complexd
 #pragma push_macro("__SC_DECL_v_complexd")
 #define __SC_DECL_v_complexd ~, __SC_WRAP_v_complexd
@@ -254,18 +274,18 @@ double _Complex __SCW__v_complexd(double _Complex __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
-		double __sc_a0_1 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_1 = 0; \
 		double _Complex __sc_value; \
-		double __sc_r0; \
-		double __sc_r1; \
+		__static_call_double __sc_r0; \
+		__static_call_double __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
-			register double __sc_result0 __asm__("xmm0"); \
-			register double __sc_result1 __asm__("xmm1"); \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_result1 __asm__("xmm1"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_complexd) \
 				: "=x"(__sc_result0), "=x"(__sc_result1), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0), "x"(__sc_xmm1) \
@@ -284,14 +304,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_complexd\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_complexd), \
 	__typeof__(__SCW__v_complexd)), "the type of v_complexd has changed: run instrument again")
+#else
+#define __SCW__v_complexd __SCT__v_complexd
 #endif
 
 /* v_complexf: inline-asm, float _Complex (float _Complex) */
 #define __SC_INIT_v_complexf ~, __SC_JUMP("__SCI__v_complexf")
 #define __SC_ALIAS_v_complexf ~, __SC_NAME_v_complexf
 #define __SC_NAME_v_complexf() extern __typeof__(__SCT__v_complexf) __SCI__v_complexf \
-	__attribute__((__alias__("complexf_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("complexf_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexf_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_complexf ~, __SCW__v_complexf
 #pragma push_macro("__SC_DECL_v_complexf")
 #define __SC_DECL_v_complexf ~, __SC_WRAP_v_complexf
@@ -301,13 +323,13 @@ float _Complex __SCW__v_complexf(float _Complex __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
 		float _Complex __sc_value; \
-		double __sc_r0; \
+		__static_call_double __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		{ \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_complexf) \
 				: "=x"(__sc_result0), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0) \
@@ -324,14 +346,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_complexf\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_complexf), \
 	__typeof__(__SCW__v_complexf)), "the type of v_complexf has changed: run instrument again")
+#else
+#define __SCW__v_complexf __SCT__v_complexf
 #endif
 
 /* v_complexl: inline-asm, long double _Complex (int) */
 #define __SC_INIT_v_complexl ~, __SC_JUMP("__SCI__v_complexl")
 #define __SC_ALIAS_v_complexl ~, __SC_NAME_v_complexl
 #define __SC_NAME_v_complexl() extern __typeof__(__SCT__v_complexl) __SCI__v_complexl \
-	__attribute__((__alias__("complexl_0"), __used__, __visibility__("hidden")))
-#if !defined _SOFT_FLOAT
+	__attribute__((__alias__("complexl_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexl_0)
+#if !defined __EXCEPTIONS && !defined _SOFT_FLOAT
 #define __SC_CALL_v_complexl ~, __SCW__v_complexl
 #pragma push_macro("__SC_DECL_v_complexl")
 #define __SC_DECL_v_complexl ~, __SC_WRAP_v_complexl
@@ -345,7 +369,7 @@ long double _Complex __SCW__v_complexl(int __sc_a0) \
 		long double __sc_r0; \
 		long double __sc_r1; \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			long double __sc_st1; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_complexl) \
@@ -366,14 +390,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_complexl\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_complexl), \
 	__typeof__(__SCW__v_complexl)), "the type of v_complexl has changed: run instrument again")
+#else
+#define __SCW__v_complexl __SCT__v_complexl
 #endif
 
 /* v_full: inline-asm, int (signed char, short, unsigned char, int, long, _Bool, double, float, double, double, double, double, double, float) */
 #define __SC_INIT_v_full ~, __SC_JUMP("__SCI__v_full")
 #define __SC_ALIAS_v_full ~, __SC_NAME_v_full
 #define __SC_NAME_v_full() extern __typeof__(__SCT__v_full) __SCI__v_full \
-	__attribute__((__alias__("full_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("full_0"), __used__, __visibility__("hidden"))) __SC_LIKE(full_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_full ~, __SCW__v_full
 #pragma push_macro("__SC_DECL_v_full")
 #define __SC_DECL_v_full ~, __SC_WRAP_v_full
@@ -384,13 +410,13 @@ int __SCW__v_full(signed char __sc_a0, short __sc_a1, unsigned char __sc_a2, int
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned long)(unsigned int)(int)__sc_a0; \
-			unsigned long __sc_rsi = (unsigned long)(unsigned int)(int)__sc_a1; \
-			unsigned long __sc_rdx = (unsigned int)__sc_a2; \
-			unsigned long __sc_rcx = (unsigned int)__sc_a3; \
-			unsigned long __sc_rax; \
-			register unsigned long __sc_r8 __asm__("r8") = (unsigned long)__sc_a4; \
-			register unsigned long __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
+			__static_call_word __sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0; \
+			__static_call_word __sc_rsi = (__static_call_word)(unsigned int)(int)__sc_a1; \
+			__static_call_word __sc_rdx = (unsigned int)__sc_a2; \
+			__static_call_word __sc_rcx = (unsigned int)__sc_a3; \
+			__static_call_word __sc_rax; \
+			register __static_call_word __sc_r8 __asm__("r8") = (__static_call_word)__sc_a4; \
+			register __static_call_word __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
 			register double __sc_xmm0 __asm__("xmm0") = __sc_a6; \
 			register float __sc_xmm1 __asm__("xmm1") = __sc_a7; \
 			register double __sc_xmm2 __asm__("xmm2") = __sc_a8; \
@@ -413,13 +439,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_full\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_full), \
 	__typeof__(__SCW__v_full)), "the type of v_full has changed: run instrument again")
+#else
+#define __SCW__v_full __SCT__v_full
 #endif
 
 /* v_huge: inline-asm, huge_t (huge_t) */
 #define __SC_INIT_v_huge ~, __SC_JUMP("__SCI__v_huge")
 #define __SC_ALIAS_v_huge ~, __SC_NAME_v_huge
 #define __SC_NAME_v_huge() extern __typeof__(__SCT__v_huge) __SCI__v_huge \
-	__attribute__((__alias__("huge_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("huge_0"), __used__, __visibility__("hidden"))) __SC_LIKE(huge_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_huge ~, __SCW__v_huge
 #pragma push_macro("__SC_DECL_v_huge")
 #define __SC_DECL_v_huge ~, __SC_WRAP_v_huge
@@ -429,18 +458,18 @@ huge_t __SCW__v_huge(huge_t __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
-		unsigned long __sc_a0_1 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_1 = 0; \
 		huge_t __sc_value; \
-		unsigned long __sc_r0; \
-		unsigned long __sc_r1; \
+		__static_call_word __sc_r0; \
+		__static_call_word __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rsi = __sc_a0_1; \
-			unsigned long __sc_rax; \
-			unsigned long __sc_rdx; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rsi = __sc_a0_1; \
+			__static_call_word __sc_rax; \
+			__static_call_word __sc_rdx; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_huge) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "=a"(__sc_rax), "=d"(__sc_rdx), "+r"(__static_call_sp) \
 				:  \
@@ -459,13 +488,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_huge\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_huge), \
 	__typeof__(__SCW__v_huge)), "the type of v_huge has changed: run instrument again")
+#else
+#define __SCW__v_huge __SCT__v_huge
+#endif
 
 /* v_mixed: inline-asm, struct mixed (int, struct mixed) */
 #define __SC_INIT_v_mixed ~, __SC_JUMP("__SCI__v_mixed")
 #define __SC_ALIAS_v_mixed ~, __SC_NAME_v_mixed
 #define __SC_NAME_v_mixed() extern __typeof__(__SCT__v_mixed) __SCI__v_mixed \
-	__attribute__((__alias__("mixed_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("mixed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(mixed_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_mixed ~, __SCW__v_mixed
 #pragma push_macro("__SC_DECL_v_mixed")
 #define __SC_DECL_v_mixed ~, __SC_WRAP_v_mixed
@@ -475,19 +507,19 @@ struct mixed __SCW__v_mixed(int __sc_a0, struct mixed __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a1_0 = 0; \
-		double __sc_a1_1 = 0; \
+		__static_call_word __sc_a1_0 = 0; \
+		__static_call_double __sc_a1_1 = 0; \
 		struct mixed __sc_value; \
-		unsigned long __sc_r0; \
-		double __sc_r1; \
+		__static_call_word __sc_r0; \
+		__static_call_double __sc_r1; \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		__builtin_memcpy(&__sc_a1_1, (const char *)&__sc_a1 + 8, 8); \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rsi = __sc_a1_0; \
-			unsigned long __sc_rax; \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a1_1; \
-			register double __sc_result1 __asm__("xmm0"); \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rsi = __sc_a1_0; \
+			__static_call_word __sc_rax; \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a1_1; \
+			register __static_call_double __sc_result1 __asm__("xmm0"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_mixed) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "=a"(__sc_rax), "=x"(__sc_result1), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0) \
@@ -506,13 +538,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_mixed\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_mixed), \
 	__typeof__(__SCW__v_mixed)), "the type of v_mixed has changed: run instrument again")
+#else
+#define __SCW__v_mixed __SCT__v_mixed
 #endif
 
 /* v_nested: inline-asm, struct nested (struct nested) */
 #define __SC_INIT_v_nested ~, __SC_JUMP("__SCI__v_nested")
 #define __SC_ALIAS_v_nested ~, __SC_NAME_v_nested
 #define __SC_NAME_v_nested() extern __typeof__(__SCT__v_nested) __SCI__v_nested \
-	__attribute__((__alias__("nested_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("nested_0"), __used__, __visibility__("hidden"))) __SC_LIKE(nested_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_nested ~, __SCW__v_nested
 #pragma push_macro("__SC_DECL_v_nested")
 #define __SC_DECL_v_nested ~, __SC_WRAP_v_nested
@@ -522,18 +557,18 @@ struct nested __SCW__v_nested(struct nested __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
-		unsigned long __sc_a0_1 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_1 = 0; \
 		struct nested __sc_value; \
-		unsigned long __sc_r0; \
-		unsigned long __sc_r1; \
+		__static_call_word __sc_r0; \
+		__static_call_word __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 4); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rsi = __sc_a0_1; \
-			unsigned long __sc_rax; \
-			unsigned long __sc_rdx; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rsi = __sc_a0_1; \
+			__static_call_word __sc_rax; \
+			__static_call_word __sc_rdx; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_nested) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "=a"(__sc_rax), "=d"(__sc_rdx), "+r"(__static_call_sp) \
 				:  \
@@ -552,12 +587,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_nested\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_nested), \
 	__typeof__(__SCW__v_nested)), "the type of v_nested has changed: run instrument again")
+#else
+#define __SCW__v_nested __SCT__v_nested
+#endif
 
 /* v_number: inline-asm, union number (union number) */
 #define __SC_INIT_v_number ~, __SC_JUMP("__SCI__v_number")
 #define __SC_ALIAS_v_number ~, __SC_NAME_v_number
 #define __SC_NAME_v_number() extern __typeof__(__SCT__v_number) __SCI__v_number \
-	__attribute__((__alias__("number_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("number_0"), __used__, __visibility__("hidden"))) __SC_LIKE(number_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_number ~, __SCW__v_number
 #pragma push_macro("__SC_DECL_v_number")
 #define __SC_DECL_v_number ~, __SC_WRAP_v_number
@@ -567,13 +606,13 @@ union number __SCW__v_number(union number __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
 		union number __sc_value; \
-		unsigned long __sc_r0; \
+		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_number) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -590,12 +629,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_number\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_number), \
 	__typeof__(__SCW__v_number)), "the type of v_number has changed: run instrument again")
+#else
+#define __SCW__v_number __SCT__v_number
+#endif
 
 /* v_packed: inline-asm, enum packed (enum packed) */
 #define __SC_INIT_v_packed ~, __SC_JUMP("__SCI__v_packed")
 #define __SC_ALIAS_v_packed ~, __SC_NAME_v_packed
 #define __SC_NAME_v_packed() extern __typeof__(__SCT__v_packed) __SCI__v_packed \
-	__attribute__((__alias__("packed_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("packed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(packed_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_packed ~, __SCW__v_packed
 #pragma push_macro("__SC_DECL_v_packed")
 #define __SC_DECL_v_packed ~, __SC_WRAP_v_packed
@@ -606,8 +649,8 @@ enum packed __SCW__v_packed(enum packed __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_packed) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -622,13 +665,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_packed\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_packed), \
 	__typeof__(__SCW__v_packed)), "the type of v_packed has changed: run instrument again")
+#else
+#define __SCW__v_packed __SCT__v_packed
+#endif
 
 /* v_point: inline-asm, struct point (struct point, int) */
 #define __SC_INIT_v_point ~, __SC_JUMP("__SCI__v_point")
 #define __SC_ALIAS_v_point ~, __SC_NAME_v_point
 #define __SC_NAME_v_point() extern __typeof__(__SCT__v_point) __SCI__v_point \
-	__attribute__((__alias__("point_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("point_0"), __used__, __visibility__("hidden"))) __SC_LIKE(point_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_point ~, __SCW__v_point
 #pragma push_macro("__SC_DECL_v_point")
 #define __SC_DECL_v_point ~, __SC_WRAP_v_point
@@ -638,19 +684,19 @@ struct point __SCW__v_point(struct point __sc_a0, int __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
-		double __sc_a0_1 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_1 = 0; \
 		struct point __sc_value; \
-		double __sc_r0; \
-		double __sc_r1; \
+		__static_call_double __sc_r0; \
+		__static_call_double __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a1; \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
-			register double __sc_result0 __asm__("xmm0"); \
-			register double __sc_result1 __asm__("xmm1"); \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a1; \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_result1 __asm__("xmm1"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_point) \
 				: "+D"(__sc_rdi), "=x"(__sc_result0), "=x"(__sc_result1), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0), "x"(__sc_xmm1) \
@@ -669,14 +715,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_point\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_point), \
 	__typeof__(__SCW__v_point)), "the type of v_point has changed: run instrument again")
+#else
+#define __SCW__v_point __SCT__v_point
 #endif
 
 /* v_quad: inline-asm, quad_t (quad_t) */
 #define __SC_INIT_v_quad ~, __SC_JUMP("__SCI__v_quad")
 #define __SC_ALIAS_v_quad ~, __SC_NAME_v_quad
 #define __SC_NAME_v_quad() extern __typeof__(__SCT__v_quad) __SCI__v_quad \
-	__attribute__((__alias__("quad_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("quad_0"), __used__, __visibility__("hidden"))) __SC_LIKE(quad_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_quad ~, __SCW__v_quad
 #pragma push_macro("__SC_DECL_v_quad")
 #define __SC_DECL_v_quad ~, __SC_WRAP_v_quad
@@ -709,14 +757,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_quad\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_quad), \
 	__typeof__(__SCW__v_quad)), "the type of v_quad has changed: run instrument again")
+#else
+#define __SCW__v_quad __SCT__v_quad
 #endif
 
 /* v_real: inline-asm, long double (int) */
 #define __SC_INIT_v_real ~, __SC_JUMP("__SCI__v_real")
 #define __SC_ALIAS_v_real ~, __SC_NAME_v_real
 #define __SC_NAME_v_real() extern __typeof__(__SCT__v_real) __SCI__v_real \
-	__attribute__((__alias__("real_0"), __used__, __visibility__("hidden")))
-#if !defined _SOFT_FLOAT
+	__attribute__((__alias__("real_0"), __used__, __visibility__("hidden"))) __SC_LIKE(real_0)
+#if !defined __EXCEPTIONS && !defined _SOFT_FLOAT
 #define __SC_CALL_v_real ~, __SCW__v_real
 #pragma push_macro("__SC_DECL_v_real")
 #define __SC_DECL_v_real ~, __SC_WRAP_v_real
@@ -727,7 +777,7 @@ long double __SCW__v_real(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_real) \
 				: "+D"(__sc_rdi), "=t"(__sc_st0), "+r"(__static_call_sp) \
@@ -743,14 +793,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_real\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_real), \
 	__typeof__(__SCW__v_real)), "the type of v_real has changed: run instrument again")
+#else
+#define __SCW__v_real __SCT__v_real
 #endif
 
 /* v_small: inline-asm, vec4s (vec4s) */
 #define __SC_INIT_v_small ~, __SC_JUMP("__SCI__v_small")
 #define __SC_ALIAS_v_small ~, __SC_NAME_v_small
 #define __SC_NAME_v_small() extern __typeof__(__SCT__v_small) __SCI__v_small \
-	__attribute__((__alias__("small_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("small_0"), __used__, __visibility__("hidden"))) __SC_LIKE(small_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_small ~, __SCW__v_small
 #pragma push_macro("__SC_DECL_v_small")
 #define __SC_DECL_v_small ~, __SC_WRAP_v_small
@@ -760,13 +812,13 @@ vec4s __SCW__v_small(vec4s __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
 		vec4s __sc_value; \
-		double __sc_r0; \
+		__static_call_double __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		{ \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_small) \
 				: "=x"(__sc_result0), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0) \
@@ -783,14 +835,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_small\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_small), \
 	__typeof__(__SCW__v_small)), "the type of v_small has changed: run instrument again")
+#else
+#define __SCW__v_small __SCT__v_small
 #endif
 
 /* v_swapped: inline-asm, struct swapped (struct swapped, double) */
 #define __SC_INIT_v_swapped ~, __SC_JUMP("__SCI__v_swapped")
 #define __SC_ALIAS_v_swapped ~, __SC_NAME_v_swapped
 #define __SC_NAME_v_swapped() extern __typeof__(__SCT__v_swapped) __SCI__v_swapped \
-	__attribute__((__alias__("swapped_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("swapped_0"), __used__, __visibility__("hidden"))) __SC_LIKE(swapped_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_swapped ~, __SCW__v_swapped
 #pragma push_macro("__SC_DECL_v_swapped")
 #define __SC_DECL_v_swapped ~, __SC_WRAP_v_swapped
@@ -800,19 +854,19 @@ struct swapped __SCW__v_swapped(struct swapped __sc_a0, double __sc_a1) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
-		unsigned long __sc_a0_1 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_1 = 0; \
 		struct swapped __sc_value; \
-		double __sc_r0; \
-		unsigned long __sc_r1; \
+		__static_call_double __sc_r0; \
+		__static_call_word __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_1; \
-			unsigned long __sc_rax; \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			__static_call_word __sc_rdi = __sc_a0_1; \
+			__static_call_word __sc_rax; \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
 			register double __sc_xmm1 __asm__("xmm1") = __sc_a1; \
-			register double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_swapped) \
 				: "+D"(__sc_rdi), "+x"(__sc_xmm1), "=x"(__sc_result0), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0) \
@@ -831,14 +885,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_swapped\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_swapped), \
 	__typeof__(__SCW__v_swapped)), "the type of v_swapped has changed: run instrument again")
+#else
+#define __SCW__v_swapped __SCT__v_swapped
 #endif
 
 /* v_triple: inline-asm, struct triple (struct triple) */
 #define __SC_INIT_v_triple ~, __SC_JUMP("__SCI__v_triple")
 #define __SC_ALIAS_v_triple ~, __SC_NAME_v_triple
 #define __SC_NAME_v_triple() extern __typeof__(__SCT__v_triple) __SCI__v_triple \
-	__attribute__((__alias__("triple_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("triple_0"), __used__, __visibility__("hidden"))) __SC_LIKE(triple_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_triple ~, __SCW__v_triple
 #pragma push_macro("__SC_DECL_v_triple")
 #define __SC_DECL_v_triple ~, __SC_WRAP_v_triple
@@ -848,18 +904,18 @@ struct triple __SCW__v_triple(struct triple __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		double __sc_a0_0 = 0; \
-		double __sc_a0_1 = 0; \
+		__static_call_double __sc_a0_0 = 0; \
+		__static_call_double __sc_a0_1 = 0; \
 		struct triple __sc_value; \
-		double __sc_r0; \
-		double __sc_r1; \
+		__static_call_double __sc_r0; \
+		__static_call_double __sc_r1; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 4); \
 		{ \
-			register double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
-			register double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
-			register double __sc_result0 __asm__("xmm0"); \
-			register double __sc_result1 __asm__("xmm1"); \
+			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
+			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
+			register __static_call_double __sc_result0 __asm__("xmm0"); \
+			register __static_call_double __sc_result1 __asm__("xmm1"); \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_triple) \
 				: "=x"(__sc_result0), "=x"(__sc_result1), "+r"(__static_call_sp) \
 				: "x"(__sc_xmm0), "x"(__sc_xmm1) \
@@ -878,13 +934,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_triple\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_triple), \
 	__typeof__(__SCW__v_triple)), "the type of v_triple has changed: run instrument again")
+#else
+#define __SCW__v_triple __SCT__v_triple
 #endif
 
 /* v_unnamed: inline-asm, unnamed (unnamed) */
 #define __SC_INIT_v_unnamed ~, __SC_JUMP("__SCI__v_unnamed")
 #define __SC_ALIAS_v_unnamed ~, __SC_NAME_v_unnamed
 #define __SC_NAME_v_unnamed() extern __typeof__(__SCT__v_unnamed) __SCI__v_unnamed \
-	__attribute__((__alias__("unnamed_0"), __used__, __visibility__("hidden")))
+	__attribute__((__alias__("unnamed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(unnamed_0)
+#if !defined __EXCEPTIONS
 #define __SC_CALL_v_unnamed ~, __SCW__v_unnamed
 #pragma push_macro("__SC_DECL_v_unnamed")
 #define __SC_DECL_v_unnamed ~, __SC_WRAP_v_unnamed
@@ -894,13 +953,13 @@ unnamed __SCW__v_unnamed(unnamed __sc_a0) \
 { \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
-		unsigned long __sc_a0_0 = 0; \
+		__static_call_word __sc_a0_0 = 0; \
 		unnamed __sc_value; \
-		unsigned long __sc_r0; \
+		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 6); \
 		{ \
-			unsigned long __sc_rdi = __sc_a0_0; \
-			unsigned long __sc_rax; \
+			__static_call_word __sc_rdi = __sc_a0_0; \
+			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_unnamed) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -917,13 +976,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_unnamed\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_unnamed), \
 	__typeof__(__SCW__v_unnamed)), "the type of v_unnamed has changed: run instrument again")
+#else
+#define __SCW__v_unnamed __SCT__v_unnamed
+#endif
 
 /* v_vector: inline-asm, struct vector (struct vector, vec4f) */
 #define __SC_INIT_v_vector ~, __SC_JUMP("__SCI__v_vector")
 #define __SC_ALIAS_v_vector ~, __SC_NAME_v_vector
 #define __SC_NAME_v_vector() extern __typeof__(__SCT__v_vector) __SCI__v_vector \
-	__attribute__((__alias__("vector_0"), __used__, __visibility__("hidden")))
-#if defined __SSE2__
+	__attribute__((__alias__("vector_0"), __used__, __visibility__("hidden"))) __SC_LIKE(vector_0)
+#if !defined __EXCEPTIONS && defined __SSE2__
 #define __SC_CALL_v_vector ~, __SCW__v_vector
 #pragma push_macro("__SC_DECL_v_vector")
 #define __SC_DECL_v_vector ~, __SC_WRAP_v_vector
@@ -959,14 +1021,16 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_vector\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_vector), \
 	__typeof__(__SCW__v_vector)), "the type of v_vector has changed: run instrument again")
+#else
+#define __SCW__v_vector __SCT__v_vector
 #endif
 
 /* v_x87: inline-asm, struct x87 (int) */
 #define __SC_INIT_v_x87 ~, __SC_JUMP("__SCI__v_x87")
 #define __SC_ALIAS_v_x87 ~, __SC_NAME_v_x87
 #define __SC_NAME_v_x87() extern __typeof__(__SCT__v_x87) __SCI__v_x87 \
-	__attribute__((__alias__("x87_0"), __used__, __visibility__("hidden")))
-#if !defined _SOFT_FLOAT
+	__attribute__((__alias__("x87_0"), __used__, __visibility__("hidden"))) __SC_LIKE(x87_0)
+#if !defined __EXCEPTIONS && !defined _SOFT_FLOAT
 #define __SC_CALL_v_x87 ~, __SCW__v_x87
 #pragma push_macro("__SC_DECL_v_x87")
 #define __SC_DECL_v_x87 ~, __SC_WRAP_v_x87
@@ -979,7 +1043,7 @@ struct x87 __SCW__v_x87(int __sc_a0) \
 		struct x87 __sc_value; \
 		long double __sc_r0; \
 		{ \
-			unsigned long __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_COMPACT_ASM(v_x87) \
 				: "+D"(__sc_rdi), "=t"(__sc_st0), "+r"(__static_call_sp) \
@@ -997,6 +1061,8 @@ __sc_cold: \
 _Pragma("pop_macro(\"__SC_DECL_v_x87\")") \
 __extension__ _Static_assert(__builtin_types_compatible_p(__typeof__(__SCT__v_x87), \
 	__typeof__(__SCW__v_x87)), "the type of v_x87 has changed: run instrument again")
+#else
+#define __SCW__v_x87 __SCT__v_x87
 #endif
 
 #endif
