@@ -40,7 +40,8 @@ class Answer:
     `failure` is set where the compiler rejects the unit, and then nothing else is. `strangers` are the calls of
     a unit that never reads static_call.h: what they call is none of ours, unless it is `bare`: a declaration of a key
     is left in its preprocessed text, where a macro should have taken it. `hidden` are the keys that are called by no
-    token of the API; `barred` tells why no call of the unit can be an asm. `undeclared` are the keys that a
+    token of the API; `barred` tells why no call of the unit can be an asm, `exposed` which calls cannot for the
+    functions that they may be part of, and `exposed_keys` which hidden ones. `undeclared` are the keys that a
     function's body names and nothing declares.
     """
 
@@ -51,6 +52,8 @@ class Answer:
     stringized: frozenset[int] = frozenset()
     hidden: frozenset[str] = frozenset()
     barred: str | None = None
+    exposed: frozenset[int] = frozenset()
+    exposed_keys: frozenset[str] = frozenset()
     avx512: bool = False
     whole: frozenset[int] = frozenset()
     strangers: frozenset[int] = frozenset()
@@ -88,13 +91,19 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
             return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare)
         answer = _read(unit, tree, text, marks, own, sites)
         bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
+        outside = replaced(own.text, [Edit(body, b"") for body in bodies])
+        loaded = {m.start(): _decoded(m[1]) for m in _LOADED.finditer(own.text)}
+        called = {group.name.start: _number(group) for group in sites}
+        exposed = surroundings.exposed(own.text, outside, bodies, [*loaded, *called])
         answer = replace(
             answer,
-            barred=surroundings.obstacle(own.text, replaced(own.text, [Edit(body, b"") for body in bodies])),
+            barred=surroundings.obstacle(own.text, outside),
+            exposed=frozenset(number for at, number in called.items() if at in exposed),
+            exposed_keys=frozenset(key for at, key in loaded.items() if at in exposed),
             avx512=surroundings.AVX512 in text,
-            hidden=frozenset(_decoded(m[1]) for m in _LOADED.finditer(own.text)),
+            hidden=frozenset(loaded.values()),
             whole=_whole(text, tree, sites),
-            undeclared=_undeclared(own.text, bodies) - answer.declared,
+            undeclared=_undeclared(own.text, outside, bodies) - answer.declared,
             findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)),
         )
         hidden = markers.unseen(unit, tree, first)
@@ -186,8 +195,7 @@ def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
     return frozenset(name for name in names if name and (tree.top / name).is_file())
 
 
-def _undeclared(text: bytes, bodies: Sequence[Span]) -> frozenset[str]:
+def _undeclared(text: bytes, outside: bytes, bodies: Sequence[Span]) -> frozenset[str]:
     """The keys that are named in functions' bodies only, which the compiler is not shown."""
     inside = {_decoded(m[1]) for body in bodies for m in _KEY.finditer(text, body.start, body.end)}
-    outside = replaced(text, [Edit(body, b"") for body in bodies]) if inside else b""
     return frozenset(inside - {_decoded(m[0][len("__SCK__") :]) for m in _NAMED.finditer(outside)})

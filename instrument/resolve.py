@@ -29,6 +29,7 @@ from instrument.model import (
 )
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
+from instrument.surroundings import OTHER_REGISTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,9 @@ def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]
     for number, site in enumerate(tree.sites):
         keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
         stringized = any(number in a.stringized for a in answers)
-        barred = next((why for a in answers if number in a.uses and (why := _barred(a, mixed))), None)
+        barred = next(
+            (why for a in answers if number in a.uses and (why := _barred(a, mixed, number in a.exposed))), None
+        )
         whole = any(number in a.whole for a in answers)
         uses[site.path, site.token.name.start] = Use(tuple(sorted(keys)), stringized, barred, whole)
     return uses
@@ -296,7 +299,9 @@ def _mixed(answers: Sequence[Answer]) -> bool:
     return whole and len({a.avx512 for a in answers}) > 1
 
 
-def _barred(answer: Answer, mixed: bool) -> str | None:
+def _barred(answer: Answer, mixed: bool, exposed: bool) -> str | None:
+    if exposed:
+        return OTHER_REGISTERS
     if mixed and not answer.avx512:
         return "-flto may inline it into files that are compiled for other registers"
     return answer.barred
@@ -309,7 +314,7 @@ def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
     for answer in answers:
         for name, key in answer.keys.items():
             if name in answer.hidden:
-                key = replace(key, barred=_barred(answer, mixed))
+                key = replace(key, barred=_barred(answer, mixed, name in answer.exposed_keys))
             told.setdefault(name, []).append((_source(answer, tree), key))
             if name in answer.defined:
                 targets.setdefault(name, set()).add(key.symbol)

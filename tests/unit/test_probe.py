@@ -40,8 +40,11 @@ def resolved(text: str, compiler: str, tmp_path: Path) -> Resolved:
         ("#include <immintrin.h>\n", None),
         ('__attribute__((target("avx512f")))', "other registers"),
         ('__attribute__((noinline, __target__("arch=skylake-avx512")))', "other registers"),
+        ('__attribute__((target("avx512f"))) int other(int);', None),
+        ('__attribute__((target("avx512f"))) int other(int x) { return x; }', None),
         # Whatever is inlined into it loses its registers, too.
-        ('__attribute__((target("avx512f"))) int other(int);', "other registers"),
+        ('int f(void); __attribute__((target("avx512f"))) int other(void) { return f(); }', "other registers"),
+        ('int f(void); int (*p)(void) = f; __attribute__((target("avx512f"))) int other(int x);', "other registers"),
         ('int f(void) __attribute__((noinline, target("avx512f")));', "other registers"),
         ('__attribute__((target("general-regs-only")))', "other registers"),
         ('__attribute__((target("avx512f")))\n#line 7\nstatic', "other registers"),
