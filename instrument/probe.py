@@ -91,7 +91,7 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
             return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare)
         answer = _read(unit, tree, text, marks, own, sites)
         bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
-        outside = replaced(own.text, [Edit(body, b"") for body in bodies])
+        outside = replaced(own.text, [Edit(body, b";") for body in bodies])
         loaded = {m.start(): _decoded(m[1]) for m in _LOADED.finditer(own.text)}
         called = {group.name.start: _number(group) for group in sites}
         exposed = surroundings.exposed(own.text, outside, bodies, [*loaded, *called])
