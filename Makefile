@@ -3,16 +3,15 @@
 # make test   everything that is asserted; installs what it needs
 # make check  types and style; make golden  writes the golden files anew
 # Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
-# make fuzz (arbitrary bytes)
+# make fuzz (arbitrary bytes); make model (spin's table of the update protocols)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-STRESS_SECONDS ?= 10
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check stress abi-fuzz csmith fuzz golden tools clean
+.PHONY: demo test check stress abi-fuzz csmith model fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -25,8 +24,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# `make stress SECONDS=600`: so long for each protocol.
 stress: $(READY) tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/e2e/test_torn.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.runtime.torn $(or $(SECONDS),20)
 
 # `make abi-fuzz N=1000`: a seed is printed, and on a mismatch how to repeat it.
 abi-fuzz: $(READY) tools
@@ -34,6 +34,10 @@ abi-fuzz: $(READY) tools
 
 csmith: $(READY) tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.csmith.run $(or $(N),300)
+
+# The update protocols, searched exhaustively (docs/model); how a fault comes about: ARGS="--story 'push, late'"
+model: $(READY) tools
+	$(BIN)/python -m tests.model.run $(ARGS)
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'

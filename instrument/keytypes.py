@@ -62,7 +62,7 @@ def read(
     from instrument import dwarf, objectfile
 
     probing = [b for b in bodies if _PROBE in own.text[b.start : b.end]]
-    in_block = {_decoded(m[1]) for b in probing for m in DECLARED.finditer(own.text, b.start, b.end)}
+    in_block = {decoded(m[1]) for b in probing for m in DECLARED.finditer(own.text, b.start, b.end)}
     blank = [Edit(b, b"{}") for b in bodies if b not in probing]
     whole = own.unfold(replaced(own.text, calls))
     text = own.unfold(replaced(own.text, [*blank, *calls]))
@@ -176,7 +176,7 @@ def _asserted(text: bytes, assertions: Mapping[str, str]) -> bytes:
     starts = [marker.start() for marker in markers]
     parts, at, seen = [], 0, set[str]()
     for found in DECLARED.finditer(text):
-        name = _decoded(found[1])
+        name = decoded(found[1])
         end = text.find(b";", found.end()) + 1
         if name in assertions and name not in seen and end > at:
             seen.add(name)
@@ -188,5 +188,6 @@ def _asserted(text: bytes, assertions: Mapping[str, str]) -> bytes:
     return b"".join((*parts, text[at:]))
 
 
-def _decoded(name: bytes) -> str:
+def decoded(name: bytes) -> str:
+    """A key's name as the model has it."""
     return name.decode("utf-8", "surrogateescape")

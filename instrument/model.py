@@ -36,6 +36,7 @@ class Api(StrEnum):
     MOD = "static_call_mod"
     QUERY = "static_call_query"
     UPDATE = "static_call_update"
+    QUEUE = "static_call_queue"
     DECLARE = "DECLARE_STATIC_CALL"
     DEFINE = "DEFINE_STATIC_CALL"
     DEFINE_NULL = "DEFINE_STATIC_CALL_NULL"

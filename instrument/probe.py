@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instrument import ccflags, compiler, keytypes, markers, rejection, surroundings
+from instrument import ccflags, compiler, inlining, keytypes, markers, rejection, surroundings
 from instrument.compiler import Rejected
 from instrument.diagnostics import Finding
 from instrument.folded import Folded, fold, replaced
-from instrument.keytypes import DECLARED, NAME
+from instrument.keytypes import DECLARED, NAME, decoded
 from instrument.markers import Mark
 from instrument.model import Api, Edit, Key, Place, Span, Unit
-from instrument.scan import Group, function_bodies, groups
+from instrument.scan import Group, declarations, groups
 from instrument.shadow import SITE, Shadow
 
 # Each begins with a literal, which `re` looks for ten times as fast as for anything else.
@@ -90,11 +90,12 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
             bare = _BARE.search(own.text) is not None
             return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare)
         answer = _read(unit, tree, text, marks, own, sites)
-        bodies = function_bodies(own.text) if answer.declared or _KEY.search(own.text) else []
+        found = declarations(own.text) if answer.declared or _KEY.search(own.text) else []
+        bodies = [declaration.body for declaration in found if declaration.body]
         outside = replaced(own.text, [Edit(body, b";") for body in bodies])
-        loaded = {m.start(): _decoded(m[1]) for m in _LOADED.finditer(own.text)}
+        loaded = {m.start(): decoded(m[1]) for m in _LOADED.finditer(own.text)}
         called = {group.name.start: _number(group) for group in sites}
-        exposed = surroundings.exposed(own.text, outside, bodies, [*loaded, *called])
+        exposed = inlining.exposed(own.text, found, [*loaded, *called])
         answer = replace(
             answer,
             barred=surroundings.obstacle(own.text, outside),
@@ -128,8 +129,8 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
 
 
 def _wrong_machine(unit: Unit, tree: Shadow) -> Finding:
-    main = tree.inside(str(unit.source), unit.cwd) or str(unit.source)
-    return Finding("IN005", "the compiler makes code for another machine than 64-bit x86-64", Place(main, 1, 1))
+    place = Place(tree.source(unit), 1, 1)
+    return Finding("IN005", "the compiler makes code for another machine than 64-bit x86-64", place)
 
 
 # ---- reading the preprocessor's text --------------------------------------------------------------
@@ -155,7 +156,7 @@ def _read(
         {number: frozenset(keys) for number, keys in uses.items()},
         nameless,
         frozenset(int(m[1]) for m in _SITE.finditer(own.text) if m.start() not in tokens),
-        declared=frozenset(_decoded(m[1]) for m in DECLARED.finditer(text)),
+        declared=frozenset(decoded(m[1]) for m in DECLARED.finditer(text)),
     )
 
 
@@ -186,10 +187,6 @@ def _number(group: Group) -> int:
     return int(group.text[len(SITE) :])
 
 
-def _decoded(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
 def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
     names = {tree.name(file, unit.cwd) for file in {m.file for m in marks}}
     return frozenset(name for name in names if name and (tree.top / name).is_file())
@@ -197,5 +194,5 @@ def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
 
 def _undeclared(text: bytes, outside: bytes, bodies: Sequence[Span]) -> frozenset[str]:
     """The keys that are named in functions' bodies only, which the compiler is not shown."""
-    inside = {_decoded(m[1]) for body in bodies for m in _KEY.finditer(text, body.start, body.end)}
-    return frozenset(inside - {_decoded(m[0][len("__SCK__") :]) for m in _NAMED.finditer(outside)})
+    inside = {decoded(m[1]) for body in bodies for m in _KEY.finditer(text, body.start, body.end)}
+    return frozenset(inside - {decoded(m[0][len("__SCK__") :]) for m in _NAMED.finditer(outside)})

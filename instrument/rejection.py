@@ -47,7 +47,7 @@ def finding(unit: Unit, tree: Shadow, include_dir: Path, said: str) -> Finding:
     def inside(path: str) -> str | None:
         return tree.inside(path, unit.cwd)
 
-    main = inside(str(unit.source)) or str(unit.source)
+    main = tree.source(unit)
     words = _retold(unit, include_dir)
     if exact := place(words, inside):
         return Finding("IN001", _message(main, words), exact, detail=_STEPS.sub("", words))

@@ -24,6 +24,7 @@ _ALONE = "the name alone"
 _KINDS = {
     Api.DECLARE: "declaration",
     Api.UPDATE: "update",
+    Api.QUEUE: "update",
     Api.QUERY: "query",
     **dict.fromkeys(CALLS, "call"),
     **dict.fromkeys(DEFINITIONS, "definition"),

@@ -79,9 +79,10 @@ def resolve(
     disagreements = list(_disagreements(answers, tree, scanned, failed))
     failed = _failed(answers, tree, [*trouble, *disagreements])
     answers = _without(answers, tree, failed)
+    mixed = _mixed(answers)
     resolution = Resolution(
-        _keys(answers, tree),
-        _uses(answers, tree),
+        _keys(answers, tree, mixed),
+        _uses(answers, tree, mixed),
         frozenset().union(*(a.reached for a in answers)),
     )
     findings = dict.fromkeys(found.finding for found in (*trouble, *disagreements))
@@ -204,8 +205,7 @@ def _mention(
 
 
 def _source(answer: Answer, tree: Shadow) -> str:
-    unit = answer.unit
-    return tree.inside(str(unit.source), unit.cwd) or str(unit.source)
+    return tree.source(answer.unit)
 
 
 # ---- a key with two types -------------------------------------------------------------------------
@@ -279,9 +279,8 @@ def _contradiction(name: str, one: _Teller, other: _Teller, scanned: Mapping[str
 # ---- what comes together --------------------------------------------------------------------------
 
 
-def _uses(answers: Sequence[Answer], tree: Shadow) -> dict[tuple[str, int], Use]:
+def _uses(answers: Sequence[Answer], tree: Shadow, mixed: bool) -> dict[tuple[str, int], Use]:
     uses = {}
-    mixed = _mixed(answers)
     for number, site in enumerate(tree.sites):
         keys = frozenset().union(*(a.uses.get(number, frozenset()) for a in answers))
         stringized = any(number in a.stringized for a in answers)
@@ -307,10 +306,9 @@ def _barred(answer: Answer, mixed: bool, exposed: bool) -> str | None:
     return answer.barred
 
 
-def _keys(answers: Sequence[Answer], tree: Shadow) -> dict[str, Key]:
+def _keys(answers: Sequence[Answer], tree: Shadow, mixed: bool) -> dict[str, Key]:
     told: dict[str, list[tuple[str, Key]]] = {}
     targets: dict[str, set[Target | None]] = {}
-    mixed = _mixed(answers)
     for answer in answers:
         for name, key in answer.keys.items():
             if name in answer.hidden:

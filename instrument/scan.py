@@ -23,7 +23,17 @@ from typing import NamedTuple
 
 from instrument.model import Api, Include, Place, Scanned, Span, Token
 
-__all__ = ["Group", "Lexed", "function_bodies", "groups", "holds_directive", "mentions", "scan"]
+__all__ = [
+    "Declaration",
+    "Group",
+    "Lexed",
+    "declarations",
+    "function_bodies",
+    "groups",
+    "holds_directive",
+    "mentions",
+    "scan",
+]
 
 HEADER = b"static_call.h"
 
@@ -142,6 +152,14 @@ class _Line(NamedTuple):
     macro: str | None
     body: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What ends with a semicolon or, `body` then, with a function's body, braces included."""
+
+    span: Span
+    body: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,14 +414,20 @@ def _nesting(mark: bytes) -> int:
 
 
 def function_bodies(data: bytes) -> list[Span]:
-    """The bodies, braces included, of the functions that preprocessed text defines.
+    """The bodies of the functions that preprocessed text defines."""
+    return [declaration.body for declaration in declarations(data) if declaration.body]
 
-    A brace opens one if its declaration has had a parameter list and no '='. Definitions with K&R
-    parameters are not found: a ';' stands before their body.
+
+def declarations(data: bytes) -> list[Declaration]:
+    """What preprocessed text declares and defines, each from the end of the one before.
+
+    A brace opens a body if its declaration has had a parameter list and no '='. Definitions with K&R
+    parameters are not found: a ';' stands before their body, which begins a declaration of its own.
     """
     lexed = Lexed(data)
-    bodies: list[Span] = []
+    found: list[Declaration] = []
     at = depth = 0
+    begin = 1  # behind the newline that Lexed puts before the text
     owned = parameters = assigned = False
     while (m := _TOP.match(lexed.text, at)) and m.end() > at:
         at = m.end()
@@ -413,12 +437,16 @@ def function_bodies(data: bytes) -> list[Span]:
             owned = True
         elif mark := m["mark"]:
             mark = _DIGRAPHS.get(mark, mark)
+            body = None
             if depth == 0 and mark == b"{" and parameters and not assigned:
                 start, at = at - len(m["mark"]), _closing(lexed, at)
-                bodies.append(lexed.span(start, at))
+                body = lexed.span(start, at)
                 mark = b";"
             nesting = _nesting(mark)
             depth = max(0, depth + nesting)
+            if depth == 0 and mark == b";":
+                found.append(Declaration(lexed.span(begin, at), body))
+                begin = at
             if depth == 0 and mark in b";}":
                 parameters = assigned = False
             elif depth == 0 and mark == b"=":
@@ -426,7 +454,7 @@ def function_bodies(data: bytes) -> list[Span]:
             elif depth == 1 and mark == b"(" and not owned:
                 parameters = True
             owned = False
-    return bodies
+    return [*found, Declaration(lexed.span(begin, len(lexed.text)))]
 
 
 def _closing(lexed: Lexed, at: int) -> int:

@@ -95,6 +95,10 @@ class Shadow:
                 return whole[len(str(top)) + 1 :]
         return None
 
+    def source(self, unit: Unit) -> str:
+        """The unit's source relative to the root, or where it lies if that is outside."""
+        return self.inside(str(unit.source), unit.cwd) or str(unit.source)
+
     def name(self, path: str, cwd: Path) -> str | None:
         """Like `inside`, with the tree's own links followed: the name by which the file is one of the tree's."""
         inside = self.inside(path, cwd)

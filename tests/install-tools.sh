@@ -14,6 +14,7 @@ need clang-14 clang-14
 need clang-16 clang-16
 need clang-19 clang-19
 need csmith csmith
+need spin spin
 need ld.lld-14 lld-14
 need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 need qemu-aarch64 qemu-user

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ROOT / "tests" / "c"
+RUNTIME_PROGRAMS = ROOT / "tests" / "runtime" / "c"
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wno-sign-conversion")
 RUNTIME = (str(ROOT / "c_runtime" / "static_call_runtime.c"), "-pthread")
 INCLUDE = f"-I{ROOT / 'c_runtime' / 'include'}"
@@ -30,8 +31,14 @@ SOURCES = {
     "many": ("many.c",),
     "signals": ("signals.c",),
     "trap": ("trap.c",),
-    "torn": ("torn.c",),
 }
+
+
+def program_sources(program: str) -> list[Path]:
+    """The files of one of tests/c, or the one file of one of tests/runtime/c."""
+    if program in SOURCES:
+        return [PROGRAMS / name for name in SOURCES[program]]
+    return [RUNTIME_PROGRAMS / f"{program}.c"]
 
 
 def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: float = 120, **env: str) -> str:
@@ -63,13 +70,13 @@ def instrument(*arguments: str | Path, cwd: Path | None = None, **env: str) -> s
 def instrumented(
     program: str, out: Path, mode: str, layout: str, compiler: str = "gcc-12", *extra: str
 ) -> list[Path]:
-    """Instrument one of tests/c into `out`; the C files to build."""
-    sources = [PROGRAMS / name for name in SOURCES[program]]
+    """Instrument one of tests/c or tests/runtime/c into `out`; the C files to build."""
+    sources = program_sources(program)
     done = instrument(
         *sources, "-o", out, "--mode", mode, "--layout", layout, *extra, "-q", "--", "-std=gnu11", CC=compiler
     )
     assert done.returncode == 0, done.stderr
-    return [out / name for name in SOURCES[program] if name.endswith(".c")]
+    return [out / source.name for source in sources if source.suffix == ".c"]
 
 
 def build(compiler: str, sources: Sequence[Path], binary: Path, *flags: str) -> Path:

@@ -11,6 +11,11 @@
  *     static_call_update(key, func)            0, or a negative errno and nothing has changed
  *     static_call_query(key)                   the current target; NULL where it is NULL
  *     static_call_init()                       direct all calls now; else each key's at its first update
+ *     static_call_begin(&t)                    a transaction (struct static_call_transaction t): several keys at once
+ *     static_call_queue(key, func, &t)         ... remembered; 0 or -ENOMEM, which the commit reports as well
+ *     static_call_commit(&t)                   ... all of them, or an error and none; t is empty again either way
+ *     static_call_abort(&t)                    ... none of them
+ *     static_call_seal()                       no update any more, ever: they return -EPERM
  *
  * The names and meanings are those of the Linux kernel. `func` feeds typeof in DECLARE_, _NULL and _RET0: any
  * expression or type whose type is the function's. This header alone makes every call an atomic load and a call
@@ -20,11 +25,19 @@
  * What an update promises: when it returns 0, no thread enters the old function through the key any more. Threads
  * that are inside the old function are not waited for. To make a key return 0 again, update it to
  * (void *)__static_call_return0. static_call() of a key that is NULL is a mistake: it crashes, or does nothing and
- * returns garbage once instrumented; use static_call_cond().
+ * returns garbage once instrumented; use static_call_cond(). Threads that call meanwhile may meet the new targets of
+ * one transaction's keys at different moments.
  *
- * Errors (only of instrumented programs): -ENOMEM; -EDEADLK in a handler of a fault of the update itself (other
- * signals wait until it is over); -EOPNOTSUPP if the protocol that was asked for cannot make this change; -EINVAL if unexpected bytes stand at a
- * call; -ENOSYS or -EPERM without membarrier; what mprotect said where text cannot be made writable.
+ * Errors, after which everything is as before (all but -ENOMEM and -EPERM only in instrumented programs):
+ *     -ENOMEM      no memory
+ *     -EPERM       sealed; or the kernel refuses what an update needs
+ *     -EFAULT      func is not in executable memory
+ *     -EINVAL      bytes stand at a call that nobody of us wrote
+ *     -EBUSY       some thread blocks SIGTRAP, and this change cannot be made without it
+ *     -EDEADLK     the thread is in an update already (in the handler of a fault of the update itself)
+ *     -EOPNOTSUPP  the protocol that was asked for cannot make this change
+ *     -EXDEV       the keys of one transaction belong to different copies of the runtime
+ * and what mprotect or membarrier said. static_call_runtime.h tells where and why.
  */
 #ifndef STATIC_CALL_H
 #define STATIC_CALL_H
@@ -32,9 +45,32 @@
 /** Any function, whatever its type. ISO C lets every function pointer pass through it and back (6.3.2.3 p8). */
 typedef void (*static_call_fn)(void);
 
-/** One key. `func` is what the key calls; it is written last in an update and must be read atomically. */
+/** A number of things in memory; size_t under a name that no header is needed for. */
+typedef __typeof__(sizeof(int)) static_call_size;
+
+/** A key and what it is to call. */
+struct static_call_change {
+	struct static_call_key *key;
+	static_call_fn func;
+};
+
+struct __static_call_object;
+/**
+ * One key. `func` is what the key calls; it is written last in an update and must be read atomically. `object` is
+ * what the runtime knows of the executable or library that defines the key, NULL where calls go through the pointer:
+ * whoever updates a key, when its object has not been initialised yet or with another copy of the runtime, goes to
+ * the right place.
+ */
 struct static_call_key {
 	static_call_fn func;
+	struct __static_call_object *object;
+};
+
+/** Changes that are to happen together. Of two of one key the later one counts. Not for several threads at once. */
+struct static_call_transaction {
+	struct static_call_change *changes;
+	static_call_size count, room;
+	int error; /* what went wrong so far */
 };
 
 #define __SC_SECOND(a, b, ...) b
@@ -62,6 +98,10 @@ static __inline__ __attribute__((__unused__)) static_call_fn __static_call_load(
 
 #if defined STATIC_CALL_RUNTIME
 /* The runtime itself: the types are enough. */
+#else
+#include "static_call_update.h"
+#endif
+#if defined STATIC_CALL_RUNTIME
 #elif defined STATIC_CALL_INSTRUMENTED
 #include "static_call_x86_64.h"
 #else
@@ -105,14 +145,23 @@ struct __scm_2018;
 		__typeof__(STATIC_CALL_TRAMP(name)) *__sc_target = (func); \
 		__static_call_update(&STATIC_CALL_KEY(name), STATIC_CALL_TRAMP_ADDR(name), (void *)__sc_target); \
 	})
+#define static_call_queue(name, func, transaction) \
+	__extension__({ \
+		__typeof__(STATIC_CALL_TRAMP(name)) *__sc_target = (func); \
+		__static_call_queue((transaction), &STATIC_CALL_KEY(name), (static_call_fn)__sc_target); \
+	})
 
 /*
  * Keys and trampolines have default visibility from their declaration on: clang ignores a visibility that comes
- * after the definition, where the kernel's order puts EXPORT_. So these are redeclarations that check the name.
+ * after the definition, where the kernel's order puts EXPORT_. So these are redeclarations that check the name; and
+ * EXPORT_STATIC_CALL_TRAMP takes the key away from other objects of an instrumented program: they call, and an update
+ * there does not link.
  */
 #define EXPORT_STATIC_CALL(name) extern struct static_call_key STATIC_CALL_KEY(name)
 #define EXPORT_STATIC_CALL_GPL(name) EXPORT_STATIC_CALL(name)
-#define EXPORT_STATIC_CALL_TRAMP(name) extern __typeof__(STATIC_CALL_TRAMP(name)) STATIC_CALL_TRAMP(name)
+#define EXPORT_STATIC_CALL_TRAMP(name) \
+	extern __typeof__(STATIC_CALL_TRAMP(name)) STATIC_CALL_TRAMP(name); \
+	__SC_HIDE_KEY(name) struct static_call_key
 #define EXPORT_STATIC_CALL_TRAMP_GPL(name) EXPORT_STATIC_CALL_TRAMP(name)
 
 #endif

@@ -7,22 +7,32 @@
 #error "include static_call.h instead"
 #endif
 
-/** What the runtime knows of one executable or shared object. */
+#ifdef STATIC_CALL_RUNTIME
+#define __SC_RUNTIME __SC_VISIBLE
+#else
+#define __SC_RUNTIME __attribute__((__weak__)) __SC_VISIBLE
+#endif
+
+/** What the runtime knows of one executable or shared object. It fills in what follows `return0`. */
 struct __static_call_object {
-	struct __static_call_object *next;
+	/* The runtime that the object is linked with: carry out all changes or none. 0 or a negative errno. */
+	int (*commit)(const struct static_call_change *changes, static_call_size count);
 	const void *sites, *sites_end;
 	const void *keys, *keys_end;
 	static_call_fn return0;
-	int registered;
+	struct __static_call_object *next;
+	/* The addresses that the object takes up, and the part that is read-only after relocation; its keys lie there. */
+	static_call_size start, end, relro, relro_end;
+	int registered, written, program;
 };
-extern void __static_call_rt_register(struct __static_call_object *object);
-extern void __static_call_rt_unregister(struct __static_call_object *object);
+extern void __static_call_rt_register(struct __static_call_object *object) __SC_VISIBLE;
+extern void __static_call_rt_unregister(struct __static_call_object *object) __SC_VISIBLE;
 
-
-/** Update one key. 0 or a negative errno. */
-extern int __static_call_rt_update(struct static_call_key *key, static_call_fn func);
-/** Direct every site to its key's target. 0 or a negative errno. */
-extern int __static_call_rt_init(void);
+extern int __static_call_rt_commit(const struct static_call_change *changes, static_call_size count) __SC_VISIBLE;
+/** Direct every site to its key's target. 0 or a negative errno. Weak: a program without the runtime has neither. */
+extern int __static_call_rt_init(void) __SC_RUNTIME;
+/** No update any more. 0 or a negative errno. */
+extern int __static_call_rt_seal(void) __SC_RUNTIME;
 /** One in the whole program. */
 extern long __static_call_return0(void) __SC_VISIBLE;
 /**
@@ -30,6 +40,6 @@ extern long __static_call_return0(void) __SC_VISIBLE;
  * may change any variable: gcc 12's -fipa-reference (at -O2) does not know of an asm's "memory", and takes no notice
  * of calls that do not return either.
  */
-extern void __static_call_cold(void) __attribute__((__cold__));
+extern void __static_call_cold(void) __attribute__((__cold__)) __SC_VISIBLE;
 
 #endif

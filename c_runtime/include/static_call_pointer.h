@@ -31,32 +31,8 @@ __static_call_load_cond(const struct static_call_key *key)
 	return func ? func : __static_call_nop;
 }
 
-/*
- * The runtime's update, where the program has one: a plain object may be linked with instrumented ones, whose
- * call sites only the runtime can change. Without the runtime the store is all there is to do.
- */
-extern int __static_call_rt_update(struct static_call_key *key, static_call_fn func) __attribute__((__weak__));
-
-static __inline__ __attribute__((__unused__)) int __static_call_update(struct static_call_key *key, void *tramp,
-								      void *func)
-{
-	static_call_fn target = __extension__(static_call_fn) func;
-
-	(void)tramp;
-	if (__static_call_rt_update)
-		return __static_call_rt_update(key, target);
-	__atomic_store_n(&key->func, target, __ATOMIC_RELEASE);
-	return 0;
-}
-
-extern int __static_call_rt_init(void) __attribute__((__weak__));
-
-static __inline__ __attribute__((__unused__)) int static_call_init(void)
-{
-	return __static_call_rt_init ? __static_call_rt_init() : 0;
-}
-
 #define STATIC_CALL_TRAMP_ADDR(name) ((void *)0)
+#define __SC_HIDE_KEY(name)
 
 /* In this flavour the trampoline is only a name that carries the type; it is never defined. */
 #define __SC_DECLARE(name, func) \
@@ -87,13 +63,13 @@ struct __scm_avx512;
 
 #define DEFINE_STATIC_CALL(name, func) \
 	DECLARE_STATIC_CALL(name, func); \
-	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)(func) } __SC_PROBE_TARGET(name, func)
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)(func), 0 } __SC_PROBE_TARGET(name, func)
 #define DEFINE_STATIC_CALL_NULL(name, func) \
 	DECLARE_STATIC_CALL(name, func); \
-	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)0 }
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)0, 0 }
 #define DEFINE_STATIC_CALL_RET0(name, func) \
 	DECLARE_STATIC_CALL(name, func); \
-	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)__static_call_return0 }
+	struct static_call_key STATIC_CALL_KEY(name) = { (static_call_fn)__static_call_return0, 0 }
 
 #define __SC_CALLEE(name) ((__typeof__(STATIC_CALL_TRAMP(name)) *)__static_call_load(&STATIC_CALL_KEY(name)))
 #define __SC_CALLEE_COND(name) \

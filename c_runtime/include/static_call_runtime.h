@@ -6,44 +6,141 @@
 #ifndef STATIC_CALL_RUNTIME_H
 #define STATIC_CALL_RUNTIME_H
 
-/** How call sites are changed while threads run through them (docs/design.md, section 6). */
+#include "static_call.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How call sites are changed while threads run through them (docs/runtime.md). */
 enum static_call_protocol {
 	/** The runtime chooses for each site; static_call_protocol_reason() tells how. */
 	STATIC_CALL_AUTO,
-	/** int3 on the first byte; a thread that traps is sent to the new target, its return address pushed. */
+	/**
+	 * int3 on the first byte; a thread that traps is sent to the new target, its return address pushed. (A thread
+	 * with a shadow stack goes on as in INT3_STUB.)
+	 */
 	STATIC_CALL_INT3_PUSH,
 	/** int3 on the first byte; a thread that traps finishes the rest itself and returns to it. */
 	STATIC_CALL_INT3_RESUME,
+	/** int3 on the first byte; a thread that traps makes the call in cold text of the site's own. */
+	STATIC_CALL_INT3_STUB,
 	/**
-	 * One aligned store a site. Refuses with -EOPNOTSUPP what a store cannot do: compact sites, and, on processors
-	 * whose manual promises nothing for it, a trampoline's change between function, far function and NULL.
+	 * One aligned store a site. Where the processor's manual promises nothing for more, only targets change: a site
+	 * whose key is NULL or returns 0 goes on calling, its trampoline. Refuses with -EOPNOTSUPP compact sites whose
+	 * displacement is not aligned.
 	 */
 	STATIC_CALL_ATOMIC,
 };
 
 /**
  * Choose the protocol for the updates from now on. The environment variable STATIC_CALL_PROTOCOL (auto, int3-push,
- * int3-resume, atomic) sets the one to start with.
+ * int3-resume, int3-stub, atomic) sets the one to start with.
  * Returns 0; -EINVAL for a value that is none of the above; -EDEADLK in a handler of an update's own fault.
  */
-int static_call_set_protocol(enum static_call_protocol protocol);
+int static_call_set_protocol(enum static_call_protocol protocol) __SC_VISIBLE;
 
 /** Why `auto` does what it does on this processor, or what was asked for: one line, never NULL. */
-const char *static_call_protocol_reason(void);
+const char *static_call_protocol_reason(void) __SC_VISIBLE;
+
+/**
+ * Whether a target whose whole body returns a constant is put into the sites as that constant, and an empty one as
+ * nothing (off; STATIC_CALL_FOLD=1 in the environment turns it on). Such a call no longer reaches the function: a
+ * breakpoint or a probe there sees nothing. Of the updates from now on.
+ * Returns 0, or -EDEADLK in a handler of an update's own fault.
+ */
+int static_call_set_folding(int on) __SC_VISIBLE;
+
+/** How text was written. */
+enum static_call_write {
+	STATIC_CALL_WRITE_NONE,     /* nothing has been written yet */
+	STATIC_CALL_WRITE_MPROTECT, /* pages made writable for the length of an update */
+	STATIC_CALL_WRITE_PROC_MEM, /* /proc/self/mem, where mprotect is refused; every change by int3 then */
+	STATIC_CALL_WRITE_SLOT,     /* not at all: trampolines jump through pointers in data (-DSTATIC_CALL_SLOTS) */
+};
 
 /** What the runtime has done since the program began. Counters of one moment, read without a lock. */
 struct static_call_statistics {
 	/** Sites and trampolines known after the last update. */
 	unsigned long sites, trampolines;
-	/** Updates that succeeded, and those that failed. */
+	/** Updates (a transaction is one) that succeeded, and those that failed. */
 	unsigned long updates, failures;
 	/** Instructions changed by one store, and by int3. */
 	unsigned long atomic_pokes, int3_pokes;
-	/** Core synchronisations, and changes of page protection (each a pair of system calls). */
+	/** Core synchronisations, and system calls that change a page's protection. */
 	unsigned long synchronisations, protections;
 	/** Times that a thread ran into an int3 of ours, and that it found the int3 gone. */
 	unsigned long traps, stale_traps;
+	/** The last update's way to write text: enum static_call_write. */
+	unsigned long write;
+	/* Fallbacks, by reason: how often a site or an update did not get the form or the way that was wanted. */
+	/** Sites left calling their trampoline: the target is more than 2 GiB away. */
+	unsigned long far_targets;
+	/** Sites left calling for NULL or a constant: only a target's change is safe there, in the protocol or layout. */
+	unsigned long kept_calls;
+	/** Sites that stay on their trampoline: their key belongs to another copy of the runtime. */
+	unsigned long foreign_sites;
+	/** Updates made without int3, since some thread blocks SIGTRAP, or since a debugger would get it. */
+	unsigned long without_int3;
+	/** Synchronisations by a signal to each thread, without membarrier. */
+	unsigned long signalled;
+	/** Updates that had to write by /proc/self/mem, or to a slot, since mprotect is refused. */
+	unsigned long without_mprotect;
+	/** Updates that found an interrupted one (its thread was killed) and repaired it first. */
+	unsigned long repairs;
+	/** Keys whose target went away with a library that was closed. */
+	unsigned long lost_targets;
 };
-void static_call_statistics(struct static_call_statistics *out);
+void static_call_statistics(struct static_call_statistics *out) __SC_VISIBLE;
+
+/** What stopped the last update that failed. All zero (and "") if none has failed. */
+struct static_call_failure {
+	int error;                         /* the negative errno that it returned */
+	const char *what;                  /* one line: what was refused or found; never NULL */
+	const void *address;               /* the site or trampoline, or the target that it is about; or NULL */
+	const struct static_call_key *key; /* the key that it is about, or NULL */
+};
+void static_call_last_failure(struct static_call_failure *out) __SC_VISIBLE;
+
+/** What stands at a call site now. */
+enum static_call_form {
+	STATIC_CALL_UNKNOWN,  /* bytes that the runtime did not write */
+	STATIC_CALL_CALL,     /* a call of `target` */
+	STATIC_CALL_NOP,      /* nothing: the key is NULL */
+	STATIC_CALL_CONSTANT, /* mov $constant, %eax */
+};
+
+enum static_call_layout { STATIC_CALL_COMPACT, STATIC_CALL_ALIGNED };
+
+struct static_call_site_info {
+	const struct static_call_key *key;
+	const void *address; /* its first byte, a prefix */
+	enum static_call_form form;
+	enum static_call_layout layout;
+	const void *target;         /* where a call goes: a function, or the trampoline; else NULL */
+	unsigned int constant;      /* of STATIC_CALL_CONSTANT */
+	int by_trampoline;          /* whether it is a call that goes by the trampoline */
+};
+
+struct static_call_key_info {
+	const struct static_call_key *key;
+	const char *name;
+	const void *trampoline;
+	static_call_fn target; /* what the key calls; NULL where it is NULL */
+	unsigned long sites;   /* how many the runtime knows */
+};
+
+/**
+ * Call visit for each key, or each call site of one key (of all keys where key is NULL), until it returns other than
+ * 0. Updates wait meanwhile; visit may not update (-EDEADLK), and may call through keys.
+ * Returns what the last visit returned, or a negative errno; 0 where there is nothing to visit.
+ */
+int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument) __SC_VISIBLE;
+int static_call_each_site(const struct static_call_key *key,
+			  int (*visit)(const struct static_call_site_info *, void *), void *argument) __SC_VISIBLE;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,24 +17,13 @@
 #if !defined __x86_64__ || defined __ILP32__ || !defined __ELF__
 #error "these sources were instrumented for x86-64; for another target build the original ones"
 #endif
+#ifdef __code_model_large__
+#error "-mcmodel=large: a call there does not reach its trampoline by 32 bits; build the original sources, or by another model"
+#endif
 
 /* The prefixes of each layout, as a record in __static_call_sites has them (records.h beside the runtime's C files). */
 #define __SC_SITE_ALIGNED 3
 #define __SC_SITE_COMPACT 1
-
-#include "static_call_object.h"
-
-static __inline__ __attribute__((__unused__)) int __static_call_update(struct static_call_key *key, void *tramp,
-								      void *func)
-{
-	(void)tramp;
-	return __static_call_rt_update(key, __extension__(static_call_fn) func);
-}
-
-static __inline__ __attribute__((__unused__)) int static_call_init(void)
-{
-	return __static_call_rt_init();
-}
 
 #define STATIC_CALL_TRAMP_ADDR(name) (__extension__(void *)&STATIC_CALL_TRAMP(name))
 
@@ -47,16 +36,27 @@ static __inline__ __attribute__((__unused__)) int static_call_init(void)
 #define __SC_OWN __attribute__((__weak__, __visibility__("hidden")))
 extern const char __start___static_call_sites[] __SC_OWN, __stop___static_call_sites[] __SC_OWN;
 extern const char __start___static_call_keys[] __SC_OWN, __stop___static_call_keys[] __SC_OWN;
-__SC_OWN struct __static_call_object __static_call_object = { 0 };
+/* Whole before any constructor runs: an update of a key finds it, however early. */
+__SC_OWN struct __static_call_object __static_call_object = {
+	__static_call_rt_commit,
+	__start___static_call_sites,
+	__stop___static_call_sites,
+	__start___static_call_keys,
+	__stop___static_call_keys,
+	(static_call_fn)__static_call_return0,
+	0,
+	0,
+	0,
+	0,
+	0,
+	0,
+	0,
+	0,
+};
 
 /* 101, the first priority that is the program's: other constructors may already call and update. */
 static __attribute__((__constructor__(101), __used__)) void __static_call_enter(void)
 {
-	__static_call_object.sites = __start___static_call_sites;
-	__static_call_object.sites_end = __stop___static_call_sites;
-	__static_call_object.keys = __start___static_call_keys;
-	__static_call_object.keys_end = __stop___static_call_keys;
-	__static_call_object.return0 = (static_call_fn)__static_call_return0;
 	__static_call_rt_register(&__static_call_object);
 }
 
@@ -68,42 +68,65 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 /* ---- trampolines ---------------------------------------------------------------------------------------------- */
 
 /*
- * One aligned word, one instruction. Explicit bytes: GNU as drops a prefix that it thinks useless and shortens
- * jumps (binutils 2.40). .reloc, since `.long f@PLT - .` is no expression and a plain PC-relative .long to a
- * preemptible function does not link into a shared object.
+ * Sixteen bytes: an aligned word with a jump, and what it may jump to if not to the target itself: a jump through the
+ * key's slot, where the target is further than 2 GiB or not known to the assembler, and a return, for NULL. So a
+ * trampoline changes by its displacement alone, one aligned store on every processor, and needs no int3. (The
+ * kernel's own are rewritten whole; design.md had `jmp *slot` and `ret` in the word itself, which a processor other
+ * than AMD's promises nothing about.)
+ *
+ * Explicit bytes: GNU as drops a prefix that it thinks useless and shortens jumps (binutils 2.40). .reloc, since
+ * `.long f@PLT - .` is no expression and a plain PC-relative .long to a preemptible function does not link into a
+ * shared object.
  */
-#define __SC_JUMP(symbol) ".byte 0x2e, 0x2e, 0x2e, 0xe9\n\t.reloc ., R_X86_64_PLT32, " symbol " - 4\n\t.long 0\n\t"
-/* jmp *slot(%rip): right for every initial target, wherever it is and whatever the compiler calls it. */
-#define __SC_JUMP_SLOT(name) ".byte 0x2e, 0x2e, 0xff, 0x25\n\t.long __SCS__" #name " - . - 4\n\t"
-/* cs ret; int3 stops straight-line speculation. */
-#define __SC_RETURN ".byte 0x2e, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n\t"
+#define __SC_JUMP_BYTES ".byte 0x2e, 0x2e, 0x2e, 0xe9\n\t"
+#ifdef STATIC_CALL_SLOTS
+/* Every call through a pointer in data: for programs that may write no text when they update. */
+#define __SC_JUMP(symbol) __SC_JUMP_BYTES ".long 0\n\t"
+#define __SC_RETURN __SC_JUMP_BYTES ".long 0\n\t"
+#define __SC_SLOT_NULL(name) __extension__(static_call_fn)((char *)&STATIC_CALL_TRAMP(name) + 14)
+#else
+#define __SC_RETURN __SC_JUMP_BYTES ".long 6\n\t"
+#define __SC_SLOT_NULL(name) (static_call_fn)0
+#define __SC_JUMP(symbol) __SC_JUMP_BYTES ".reloc ., R_X86_64_PLT32, " symbol " - 4\n\t.long 0\n\t"
+#endif
+#define __SC_JUMP_SLOT __SC_JUMP_BYTES ".long 0\n\t"
 
 /*
- * The word behind the trampoline makes it unlike every other one: identical code folding (lld --icf=safe too) would
- * make one trampoline of two keys.
+ * The jump through the slot makes a trampoline unlike every other one: identical code folding (lld --icf=safe too)
+ * would make one trampoline of two keys. int3 behind the return stops straight-line speculation.
  *
  * The trampoline's own section, and the record bound to it (SHF_LINK_ORDER), so that section garbage collection
- * keeps both or neither. The key's address comes from the GOT since the key may be another object's; the constant
+ * keeps both or neither. The key's address comes from the GOT since the key may be another object's, and so does the
+ * trampoline's by which sites of all objects know it; the constant
  * word before each GOTPCREL keeps linkers from taking the table for a `mov` that they could relax (they look at
  * the byte two before it for 0x8b: binutils elf_x86_64_convert_load_reloc, gold).
  */
 #define __SC_TRAMPOLINE(name, jump) \
 	__asm__(".pushsection .text.__SCT__" #name ", \"ax\", @progbits\n\t" \
-		".p2align 3\n\t" \
+		".p2align 4\n\t" \
 		".globl __SCT__" #name "\n\t" \
 		".type __SCT__" #name ", @function\n" \
 		"__SCT__" #name ":\n.L__SCT__" #name ":\n\t" \
-		".cfi_startproc\n\t" jump ".cfi_endproc\n\t" \
-		".size __SCT__" #name ", 8\n\t" \
-		".long __SCS__" #name " - .\n\t.long 0\n\t" \
+		".cfi_startproc\n\t" jump \
+		".byte 0xff, 0x25\n\t.long __SCS__" #name " - . - 4\n\t" \
+		".byte 0xc3, 0xcc\n\t" \
+		".cfi_endproc\n\t" \
+		".size __SCT__" #name ", 16\n\t" \
+		".popsection\n\t" \
+		".pushsection .rodata.__SCT__" #name ", \"a\", @progbits\n" \
+		".L__SCN__" #name ":\n\t.asciz \"" #name "\"\n\t" \
 		".popsection\n\t" \
 		".pushsection __static_call_keys, \"ao\", @progbits, .L__SCT__" #name "\n\t" \
 		".p2align 2\n\t" \
 		".long .L__SCT__" #name " - .\n\t" \
 		".long __SCS__" #name " - .\n\t" \
+		".long .L__SCN__" #name " - .\n\t" \
 		".long 0\n\t" \
 		".long __SCK__" #name "@GOTPCREL\n\t" \
+		".long 0\n\t" \
+		".long __SCT__" #name "@GOTPCREL\n\t" \
 		".popsection")
+#define __SC_HIDE_KEY(name) __asm__(".hidden " __SC_STR(STATIC_CALL_KEY(name)));
 
 /* ---- call sites ----------------------------------------------------------------------------------------------- */
 
@@ -111,6 +134,11 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
  * n cs prefixes and a five-byte call: with n = 3 one aligned word, with n = 1 Torvalds's six bytes anywhere.
  * `call` keeps its five bytes in every assembler; the prefixes must be .byte (GNU as: "skipping prefixes").
  * %= is a new number in every copy that the compiler makes of the asm.
+ *
+ * The stub, in cold text at the section's end, is where a thread goes on that ran into an int3 and cannot have its
+ * return address pushed (a shadow stack): a real call, of what is right at all times. A subsection is part of the
+ * function's own section, so that it is collected and folded with it. It has no unwind information: a backtrace
+ * through it ends there.
  */
 #ifdef STATIC_CALL_RETAIN
 /*
@@ -123,12 +151,16 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #define __SC_BOUND "\"ao\", @progbits, .Lsc%="
 #endif
 #define __SC_SITE(name, n, align, prefixes) \
-	align ".Lsc%=:\n\t.byte " prefixes "\n\tcall __SCT__" #name "@PLT\n\t" \
+	align ".Lsc%=:\n\t.byte " prefixes "\n\tcall __SCT__" #name "@PLT\n.Lse%=:\n\t" \
+	".subsection 1\n" \
+	".Lsb%=:\n\tcall __SCT__" #name "@PLT\n\t.byte 0xe9\n\t.long .Lse%= - . - 4\n\t" \
+	".previous\n\t" \
 	".pushsection __static_call_sites, " __SC_BOUND "\n\t" \
 	".p2align 2\n\t" \
 	".long .Lsc%= - .\n\t" \
+	".long .Lsb%= - .\n\t" \
 	".long " __SC_STR(n) "\n\t" \
-	".long __SCK__" #name "@GOTPCREL\n\t" \
+	".long __SCT__" #name "@GOTPCREL\n\t" \
 	".popsection\n\t" \
 	".pushsection .static_call_notes, \"\", @progbits\n\t" \
 	".quad .Lsc%=\n\t" \
@@ -222,21 +254,32 @@ typedef __static_call_double __static_call_xmm __attribute__((__vector_size__(16
 	extern __typeof__(func) STATIC_CALL_TRAMP(name) __SC_UNDECORATED(STATIC_CALL_TRAMP_STR(name)) __SC_VISIBLE; \
 	__SC_PICK(__SC_CAT(__SC_DECL_, name), __SC_NO_WRAPPER, ~)()
 
-#define __SC_DEFINE(name, func, init, jump) \
+/*
+ * Keys and slots are read-only after relocation (the linker's RELRO), as the kernel's are after init: the runtime
+ * opens them for the length of an update. Not with -DSTATIC_CALL_SLOTS, whose updates are stores to them.
+ */
+#ifdef STATIC_CALL_SLOTS
+#define __SC_KEPT(name) __attribute__((__used__))
+#else
+#define __SC_KEPT(name) __attribute__((__used__, __section__(".data.rel.ro.__SCK__" #name)))
+#endif
+
+#define __SC_DEFINE(name, func, init, slot, jump) \
 	DECLARE_STATIC_CALL(name, func); \
-	__attribute__((__used__)) struct static_call_key STATIC_CALL_KEY(name) = { init }; \
-	__attribute__((__used__, __visibility__("hidden"))) static_call_fn __SC_CAT(__SCS__, name) = init; \
+	__SC_KEPT(name) struct static_call_key STATIC_CALL_KEY(name) = { init, &__static_call_object }; \
+	__SC_KEPT(name) __attribute__((__visibility__("hidden"))) static_call_fn __SC_CAT(__SCS__, name) = slot; \
 	__SC_TRAMPOLINE_(name, jump)
 #define __SC_TRAMPOLINE_(name, jump) __SC_TRAMPOLINE(name, jump)
-#define __SC_JUMP_SLOT_(name) __SC_JUMP_SLOT(name)
 
 #define DEFINE_STATIC_CALL(name, func) \
-	__SC_DEFINE(name, func, (static_call_fn)(func), \
-		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT_(name), ~)); \
+	__SC_DEFINE(name, func, (static_call_fn)(func), (static_call_fn)(func), \
+		    __SC_PICK(__SC_CAT(__SC_INIT_, name), __SC_JUMP_SLOT, ~)); \
 	__SC_PICK(__SC_CAT(__SC_ALIAS_, name), __SC_NO_WRAPPER, ~)()
-#define DEFINE_STATIC_CALL_NULL(name, func) __SC_DEFINE(name, func, (static_call_fn)0, __SC_RETURN)
+#define DEFINE_STATIC_CALL_NULL(name, func) \
+	__SC_DEFINE(name, func, (static_call_fn)0, __SC_SLOT_NULL(name), __SC_RETURN)
 #define DEFINE_STATIC_CALL_RET0(name, func) \
-	__SC_DEFINE(name, func, (static_call_fn)__static_call_return0, __SC_JUMP("__static_call_return0"))
+	__SC_DEFINE(name, func, (static_call_fn)__static_call_return0, (static_call_fn)__static_call_return0, \
+		    __SC_JUMP("__static_call_return0"))
 
 #define __SC_CALLEE(name) __SC_CALLEE_(name)
 /* A pointer, as without the tool: __typeof__ and sizeof of a bare static_call(name) see no difference. */

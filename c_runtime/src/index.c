@@ -9,11 +9,20 @@
 #include <errno.h>
 #include <string.h>
 
-static struct {
-	struct array sites, tramps;
-	struct array old_sites, scratch;
-	unsigned long generation;
-} sc_index;
+/* Which key a trampoline, as all objects know it, belongs to. */
+struct door {
+	uintptr_t address;
+	struct static_call_key *key;
+};
+
+struct tables {
+	struct array sites, tramps, doors;
+};
+
+/* `next` is where the tables are made anew; they take their place when they are whole. */
+static struct tables current, next;
+static struct array index_scratch;
+static unsigned long index_generation;
 
 /* What sites and trampolines begin with, and are sorted by. */
 struct entry {
@@ -62,143 +71,175 @@ static void *items_of(const struct array *array, size_t size, const struct stati
 	struct static_call_key *mutable = (struct static_call_key *)(uintptr_t)key;
 	size_t first = lower_bound(array, size, (struct entry){ 0, mutable });
 
+	if (!key) {
+		*count = array->count;
+		return array->items;
+	}
 	*count = lower_bound(array, size, (struct entry){ UINTPTR_MAX, mutable }) - first;
 	return *count ? (char *)array->items + first * size : NULL;
 }
 
 static struct site *index_sites(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&sc_index.sites, sizeof(struct site), key, count);
+	return items_of(&current.sites, sizeof(struct site), key, count);
 }
 
 static struct tramp *index_tramps(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&sc_index.tramps, sizeof(struct tramp), key, count);
+	return items_of(&current.tramps, sizeof(struct tramp), key, count);
 }
 
-static const struct tramp *index_all_tramps(size_t *count)
+static int compare_doors(const void *a, const void *b)
 {
-	*count = sc_index.tramps.count;
-	return sc_index.tramps.items;
+	const struct door *x = a, *y = b;
+
+	return by_pointer(x->address, y->address);
 }
 
-static struct site site_of(const struct site_record *record)
+/* NULL where no object that is registered here has such a trampoline: another copy of the runtime may know it. */
+static struct static_call_key *key_of(const struct tables *tables, uintptr_t address)
 {
-	struct site site = { 0 };
+	const struct door *doors = tables->doors.items;
+	size_t low = 0, high = tables->doors.count;
 
-	site.address = RECORD_ADDRESS(record->site);
-	site.key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
-	site.prefixes = (uint8_t)record->prefixes;
-	return site;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (doors[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < tables->doors.count && doors[low].address == address ? doors[low].key : NULL;
 }
 
-static int gather_sites(const struct __static_call_object *object)
+static struct site site_of(const struct tables *tables, const struct site_record *record)
+{
+	return (struct site){
+		.address = RECORD_ADDRESS(record->site),
+		.key = key_of(tables, *(const uintptr_t *)RECORD_ADDRESS(record->door)),
+		.stub = RECORD_ADDRESS(record->stub),
+		.prefixes = (uint8_t)record->prefixes,
+	};
+}
+
+/* A site whose trampoline is not known stays as it is: it goes by the trampoline, which somebody keeps right. */
+static int gather_sites(const struct __static_call_object *object, size_t *foreign)
 {
 	const struct site_record *record = object->sites, *end = object->sites_end;
-	struct array *array = &sc_index.sites;
+	struct array *array = &next.sites;
 	int error = array_reserve(array, array->count + (size_t)(end - record), sizeof(struct site));
 
-	if (error)
-		return error;
-	for (; record < end; record++)
-		((struct site *)array->items)[array->count++] = site_of(record);
-	return 0;
+	for (; !error && record < end; record++) {
+		struct site site = site_of(&next, record);
+
+		if (site.key)
+			((struct site *)array->items)[array->count++] = site;
+		else
+			++*foreign;
+	}
+	return error;
 }
 
-static int gather_tramps(const struct __static_call_object *object)
+static int gather_tramps(struct __static_call_object *object)
 {
 	const struct key_record *record = object->keys, *end = object->keys_end;
-	struct array *array = &sc_index.tramps;
-	int error = array_reserve(array, array->count + (size_t)(end - record), sizeof(struct tramp));
+	size_t count = next.tramps.count + (size_t)(end - record);
+	int error = array_reserve(&next.tramps, count, sizeof(struct tramp));
 
-	if (error)
-		return error;
-	for (; record < end; record++) {
-		struct tramp *tramp = (struct tramp *)array->items + array->count++;
+	if (!error)
+		error = array_reserve(&next.doors, count, sizeof(struct door));
+	for (; !error && record < end; record++) {
+		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
 
-		tramp->address = RECORD_ADDRESS(record->tramp);
-		tramp->slot = (static_call_fn *)RECORD_ADDRESS(record->slot);
-		tramp->key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+		((struct tramp *)next.tramps.items)[next.tramps.count++] = (struct tramp){
+			.address = RECORD_ADDRESS(record->tramp),
+			.key = key,
+			.slot = (static_call_fn *)RECORD_ADDRESS(record->slot),
+			.name = (const char *)RECORD_ADDRESS(record->name),
+			.object = object,
+		};
+		((struct door *)next.doors.items)[next.doors.count++] =
+			(struct door){ *(const uintptr_t *)RECORD_ADDRESS(record->door), key };
 	}
-	return 0;
+	return error;
 }
 
-/* A site's home is what the linker made of it; once we have patched it, only the index before knows. */
+/* A site's home is what the linker made of it; once we have patched it, only the tables before know. */
 static int bring_home(void)
 {
-	struct site *sites = sc_index.sites.items, *olds = sc_index.old_sites.items;
+	struct site *sites = next.sites.items, *olds = current.sites.items;
 	size_t j = 0;
 
-	for (size_t i = 0; i < sc_index.sites.count; i++) {
+	for (size_t i = 0; i < next.sites.count; i++) {
 		struct site *site = &sites[i];
 		struct insn insn;
 
-		while (j < sc_index.old_sites.count && compare_entries(&olds[j], site) < 0)
+		while (j < current.sites.count && compare_entries(&olds[j], site) < 0)
 			j++;
-		if (j < sc_index.old_sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
+		if (j < current.sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
 			site->home = olds[j].home;
 			site->rested = olds[j].rested;
 			continue;
 		}
 		insn = insn_read_site(site->address, site->prefixes);
 		if (insn.form != FORM_CALL)
-			return -EINVAL;
+			return fail(-EINVAL, "unexpected bytes at a call site", site->address, site->key);
 		site->home = insn.operand;
 	}
 	return 0;
 }
 
-static int rebuild(void)
+static int rebuild(size_t *foreign)
 {
 	int error = 0;
 
-	sc_index.sites.count = 0;
-	sc_index.tramps.count = 0;
-	for (const struct __static_call_object *object = objects(); object && !error; object = object->next) {
-		error = gather_sites(object);
-		if (!error)
-			error = gather_tramps(object);
-	}
+	next.sites.count = next.tramps.count = next.doors.count = 0;
+	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
+		error = gather_tramps(object);
 	if (!error)
-		error = array_sort(&sc_index.sites, &sc_index.scratch, sizeof(struct site), compare_entries);
+		error = array_sort(&next.doors, &index_scratch, sizeof(struct door), compare_doors);
+	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
+		error = gather_sites(object, foreign);
 	if (!error)
-		error = array_sort(&sc_index.tramps, &sc_index.scratch, sizeof(struct tramp), compare_entries);
-	return error ? error : bring_home();
+		error = array_sort(&next.sites, &index_scratch, sizeof(struct site), compare_entries);
+	if (!error)
+		error = array_sort(&next.tramps, &index_scratch, sizeof(struct tramp), compare_entries);
+	if (error)
+		return fail(error, "no memory for the index of sites", 0, NULL);
+	return bring_home();
 }
 
 static int index_refresh(void)
 {
-	struct array current = sc_index.sites;
+	struct tables old = current;
+	size_t foreign = 0;
 	int error;
 
-	if (sc_index.generation == objects_generation())
+	if (index_generation == objects_generation())
 		return 0;
-	sc_index.sites = sc_index.old_sites;
-	sc_index.old_sites = current;
-	error = rebuild();
-	if (error) {
-		/* The next update tries again, and must find what this one remembered. */
-		current = sc_index.sites;
-		sc_index.sites = sc_index.old_sites;
-		sc_index.old_sites = current;
+	error = rebuild(&foreign);
+	if (error)
 		return error;
-	}
-	sc_index.generation = objects_generation();
-	__atomic_store_n(&statistics.sites, sc_index.sites.count, __ATOMIC_RELAXED);
-	__atomic_store_n(&statistics.trampolines, sc_index.tramps.count, __ATOMIC_RELAXED);
+	current = next;
+	next = old;
+	index_generation = objects_generation();
+	__atomic_store_n(&statistics.sites, current.sites.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.trampolines, current.tramps.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.foreign_sites, foreign, __ATOMIC_RELAXED);
 	return 0;
 }
 
 static void index_forget(const struct __static_call_object *object)
 {
 	const struct site_record *record = object->sites, *end = object->sites_end;
-	struct site *sites = sc_index.sites.items;
+	struct site *sites = current.sites.items;
 
 	for (; record < end; record++) {
-		struct site gone = site_of(record);
-		size_t at = lower_bound(&sc_index.sites, sizeof(gone), (struct entry){ gone.address, gone.key });
+		struct site gone = site_of(&current, record);
+		size_t at = lower_bound(&current.sites, sizeof(gone), (struct entry){ gone.address, gone.key });
 
-		if (at < sc_index.sites.count && !compare_entries(&sites[at], &gone))
+		if (at < current.sites.count && !compare_entries(&sites[at], &gone))
 			sites[at].home = 0;
 	}
 }

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define CORE 5 /* bytes of a site's core and of a trampoline's opcode with its operand */
-
 static bool insn_reaches(uintptr_t end, uintptr_t target)
 {
 	intptr_t distance = (intptr_t)(target - end);
@@ -28,7 +26,7 @@ static struct insn insn_read_site(uintptr_t address, unsigned prefixes)
 {
 	static const uint8_t nop[CORE] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 	const uint8_t *bytes = (const uint8_t *)address, *core = bytes + prefixes;
-	struct insn insn = { 0, FORM_UNKNOWN, 0 };
+	struct insn insn = { 0, 0, FORM_UNKNOWN };
 	uint32_t constant;
 
 	memcpy(&insn.word, bytes, prefixes + CORE);
@@ -52,7 +50,7 @@ static struct insn insn_make_site(uintptr_t address, unsigned prefixes, enum for
 {
 	uint8_t bytes[WORD] = { PREFIX, PREFIX, PREFIX };
 	uint8_t *core = bytes + prefixes;
-	struct insn insn = { 0, form, operand };
+	struct insn insn = { 0, operand, form };
 	uint32_t immediate = (uint32_t)operand;
 
 	switch (form) {
@@ -75,39 +73,29 @@ static struct insn insn_make_site(uintptr_t address, unsigned prefixes, enum for
 
 static struct insn insn_read_tramp(uintptr_t address)
 {
-	static const uint8_t leave[WORD] = { PREFIX, 0xc3, INT3, INT3, INT3, INT3, INT3, INT3 };
 	const uint8_t *bytes = (const uint8_t *)address;
-	struct insn insn = { 0, FORM_UNKNOWN, 0 };
+	struct insn insn = { 0, 0, FORM_UNKNOWN };
 
 	memcpy(&insn.word, bytes, WORD);
-	if (!memcmp(bytes, leave, WORD))
-		insn.form = FORM_RETURN;
-	else if (bytes[0] == PREFIX && bytes[1] == PREFIX && bytes[2] == PREFIX && bytes[3] == 0xe9)
+	if (bytes[0] == PREFIX && bytes[1] == PREFIX && bytes[2] == PREFIX && bytes[3] == 0xe9) {
 		insn.form = FORM_JUMP;
-	else if (bytes[0] == PREFIX && bytes[1] == PREFIX && bytes[2] == 0xff && bytes[3] == 0x25)
-		insn.form = FORM_JUMP_SLOT;
-	if (insn.form == FORM_JUMP || insn.form == FORM_JUMP_SLOT)
 		insn.operand = destination(address + WORD, bytes + 4);
+	}
 	return insn;
 }
 
-static struct insn insn_make_tramp(uintptr_t address, enum form form, uintptr_t operand)
+static struct insn insn_make_tramp(uintptr_t address, uintptr_t operand)
 {
 	uint8_t bytes[WORD] = { PREFIX, PREFIX, PREFIX, 0xe9 };
 	uint32_t displacement = (uint32_t)(operand - (address + WORD));
-	struct insn insn = { 0, form, operand };
+	struct insn insn = { 0, operand, FORM_JUMP };
 
-	if (form == FORM_RETURN) {
-		memset(bytes, INT3, WORD);
-		bytes[0] = PREFIX;
-		bytes[1] = 0xc3;
-	} else {
-		if (form == FORM_JUMP_SLOT) {
-			bytes[2] = 0xff;
-			bytes[3] = 0x25;
-		}
-		memcpy(bytes + 4, &displacement, sizeof(displacement));
-	}
+	memcpy(bytes + 4, &displacement, sizeof(displacement));
 	memcpy(&insn.word, bytes, WORD);
 	return insn;
+}
+
+static static_call_fn tramp_slot(uintptr_t tramp, static_call_fn func)
+{
+	return func ? func : (static_call_fn)(tramp + TRAMP_RETURN);
 }

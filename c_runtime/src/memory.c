@@ -8,22 +8,24 @@
 
 static int array_reserve(struct array *array, size_t count, size_t size)
 {
-	size_t room = array->room ? array->room : 64;
+	size_t room = array->room ? array->room : PAGE;
+	struct array old = *array;
 	void *items;
 
-	if (count <= array->room)
+	if (count * size <= array->room)
 		return 0;
-	while (room < count)
+	while (room < count * size)
 		room *= 2;
-	items = mmap(NULL, room * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	items = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (items == MAP_FAILED)
 		return -ENOMEM;
-	if (array->items) {
-		memcpy(items, array->items, array->count * size);
-		munmap(array->items, array->room * size);
-	}
+	if (old.items)
+		memcpy(items, old.items, old.count * size);
 	array->items = items;
 	array->room = room;
+	/* Last: a thread that is killed in it leaves an array that holds. */
+	if (old.items)
+		munmap(old.items, old.room);
 	return 0;
 }
 
@@ -57,7 +59,8 @@ static int array_sort(struct array *array, struct array *scratch, size_t size,
 		sorted++;
 	if (sorted >= count)
 		return 0;
-	error = array_reserve(scratch, array->room, size);
+	scratch->count = 0;
+	error = array_reserve(scratch, count, size);
 	if (error)
 		return error;
 	for (size_t width = 1; width < count; width *= 2) {

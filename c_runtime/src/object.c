@@ -2,57 +2,8 @@
 /* The linked objects of the process: each hands over its tables before main or in dlopen, and takes them back. */
 #include "runtime.h"
 
-#include <pthread.h>
-
-static pthread_mutex_t update_lock = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-
-static int update_begin(sigset_t *blocked)
-{
-	static const int own[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-	sigset_t all;
-	int error;
-
-	sigfillset(&all);
-	for (unsigned i = 0; i < sizeof(own) / sizeof(*own); i++)
-		sigdelset(&all, own[i]);
-	pthread_sigmask(SIG_BLOCK, &all, blocked);
-	error = -pthread_mutex_lock(&update_lock);
-	if (error)
-		pthread_sigmask(SIG_SETMASK, blocked, NULL);
-	return error;
-}
-
-static void update_end(const sigset_t *blocked)
-{
-	pthread_mutex_unlock(&update_lock);
-	pthread_sigmask(SIG_SETMASK, blocked, NULL);
-}
-
-/* A fork waits for the update that is under way; the child's one thread is not the one that the lock remembers. */
-static sigset_t fork_blocked;
-
-static void fork_prepare(void)
-{
-	sigset_t blocked;
-
-	if (!update_begin(&blocked))
-		fork_blocked = blocked;
-}
-
-static void fork_parent(void)
-{
-	sigset_t blocked = fork_blocked;
-
-	update_end(&blocked);
-}
-
-static void fork_child(void)
-{
-	static const pthread_mutex_t fresh = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-
-	update_lock = fresh;
-	pthread_sigmask(SIG_SETMASK, &fork_blocked, NULL);
-}
+#include <dlfcn.h>
+#include <link.h>
 
 static struct {
 	struct __static_call_object *first;
@@ -79,41 +30,124 @@ static bool objects_return0(static_call_fn func)
 	return false;
 }
 
+/* Something in the object that is looked for, and where to put what its program headers say. */
+struct wanted {
+	uintptr_t address;
+	struct __static_call_object *object;
+	bool first, program; /* the loader's list begins with the executable */
+};
+
+static int measure(struct dl_phdr_info *info, size_t size, void *argument)
+{
+	struct wanted *wanted = argument;
+	struct __static_call_object found = { 0 };
+
+	(void)size;
+	wanted->program = wanted->first;
+	wanted->first = false;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + header->p_vaddr, end = start + header->p_memsz;
+
+		if (header->p_type == PT_LOAD) {
+			found.start = found.end ? found.start : start;
+			found.end = end;
+		} else if (header->p_type == PT_GNU_RELRO) {
+			/* As the loader protects it: whole pages (glibc, _dl_protect_relro). */
+			found.relro = start & ~(PAGE - 1);
+			found.relro_end = end & ~(PAGE - 1);
+		}
+	}
+	if (wanted->address < found.start || wanted->address >= found.end)
+		return 0;
+	wanted->object->start = found.start;
+	wanted->object->end = found.end;
+	wanted->object->relro = found.relro;
+	wanted->object->relro_end = found.relro_end;
+	return 1;
+}
+
+static bool object_measure(struct __static_call_object *object, const void *part)
+{
+	struct wanted wanted = { (uintptr_t)part, object, true, false };
+
+	return dl_iterate_phdr(measure, &wanted) && wanted.program;
+}
+
+/*
+ * The SIGTRAP handler stays for as long as the process does, whoever chains to it: if the runtime lies in a library, that
+ * library must never go. Weak: a static program has no dlopen, glibc before 2.34 only with -ldl. Before the update lock,
+ * since the loader's lock is held where libraries are initialised.
+ */
+static void pin(void)
+{
+	extern void *dlopen(const char *, int) __attribute__((__weak__));
+	extern int dladdr(const void *, Dl_info *) __attribute__((__weak__));
+	static bool pinned;
+	struct __static_call_object own = { 0 };
+	Dl_info info;
+
+	if (__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) || object_measure(&own, &pinned))
+		return;
+	if (dladdr && dlopen && dladdr(&pinned, &info))
+		(void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static void add_object(struct __static_call_object *object)
+{
+	if (object->registered)
+		return;
+	object->registered = 1;
+	object->program = object_measure(object, object);
+	object->next = registry.first;
+	registry.first = object;
+	registry.generation++;
+	sync_register();
+	library_arrives(object);
+}
+
+static void objects_know(const struct static_call_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].key->object && changes[i].key->object->commit == __static_call_rt_commit)
+			add_object(changes[i].key->object);
+}
+
 void __static_call_rt_register(struct __static_call_object *object)
 {
-	static bool first = true;
-	sigset_t blocked;
+	struct guard guard;
 
-	if (update_begin(&blocked))
+	pin();
+	if (!update_begin(&guard)) {
+		add_object(object);
+		update_end(&guard);
+	}
+}
+
+static void remove_object(struct __static_call_object *object)
+{
+	struct __static_call_object **link = &registry.first;
+
+	while (*link && *link != object)
+		link = &(*link)->next;
+	if (!*link)
 		return;
-	if (first) {
-		first = false;
-		pthread_atfork(fork_prepare, fork_parent, fork_child);
-	}
-	if (!object->registered) {
-		object->registered = 1;
-		object->next = registry.first;
-		registry.first = object;
-		registry.generation++;
-		sync_register();
-		update_arrivals(object);
-	}
-	update_end(&blocked);
+	library_leaves(object);
+	index_forget(object);
+	*link = object->next;
+	object->registered = 0;
+	registry.generation++;
 }
 
 void __static_call_rt_unregister(struct __static_call_object *object)
 {
-	sigset_t blocked;
+	struct guard guard;
 
-	if (update_begin(&blocked))
+	/* The executable goes only with the process. What its libraries update then must still be whole. */
+	if (object->program)
+		library_exits();
+	if (library_exiting() || update_begin(&guard))
 		return;
-	for (struct __static_call_object **link = &registry.first; *link; link = &(*link)->next)
-		if (*link == object) {
-			*link = object->next;
-			object->registered = 0;
-			registry.generation++;
-			index_forget(object);
-			break;
-		}
-	update_end(&blocked);
+	remove_object(object);
+	update_end(&guard);
 }

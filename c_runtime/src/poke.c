@@ -6,126 +6,159 @@
  * By int3, the kernel's text_poke order: int3 over every first byte; sync; everything behind the first byte; sync;
  * the first bytes; sync. "Swapping between some instruction and INT3 is OK; swapping back between that INT3 and
  * the original instruction is OK; anything else needs explicit core serialization" (Desnoyers and Zijlstra, LKML,
- * 14 Nov 2019). Three synchronisations a batch, however many sites it has.
+ * 14 Nov 2019). Three synchronisations a batch, however many sites it has. docs/model has each protocol and what
+ * goes wrong without one of its steps.
  */
 #include "runtime.h"
 
 #include <string.h>
 
-static void poke_displacement(const struct poke *poke, uint64_t word)
+static int poke_displacement(const struct poke *poke, uint64_t word)
 {
 	uint32_t displacement;
 
 	memcpy(&displacement, (const uint8_t *)&word + poke->length - sizeof(displacement), sizeof(displacement));
-	text_store_long(poke->address + poke->length - sizeof(displacement), displacement);
+	return pages_store_text(poke->address + poke->length - sizeof(displacement), displacement, sizeof(displacement));
 }
 
 /*
  * Everything but the first byte, which is int3 now. A thread may rest right behind it (I2), so a word or a
  * displacement that one store can write is written by one store.
  */
-static void store_rest(const struct poke *poke, uint64_t word)
+static int store_rest(const struct poke *poke, uint64_t word)
 {
 	const uint8_t *bytes = (const uint8_t *)&word;
 	unsigned single = poke->length - 4u;
+	int error = 0;
 
-	if (poke->length == WORD && poke->address % WORD == 0 && poke->how != HOW_RESUME) {
-		text_store_word(poke->address, (word & ~0xffULL) | INT3);
-		return;
-	}
+	if (poke->core && poke->length == WORD && poke->address % WORD == 0)
+		return pages_store_text(poke->address, (word & ~0xffULL) | INT3, WORD);
 	if ((poke->address + single) % 4)
 		single = poke->length;
 	else
-		poke_displacement(poke, word);
-	for (unsigned i = 1; i < single && poke->how != HOW_RESUME; i++)
-		text_store_byte(poke->address + i, bytes[i]);
+		error = poke_displacement(poke, word);
+	for (unsigned i = 1; i < single && !error; i++)
+		if (poke->core || i >= poke->length - 4u)
+			error = pages_store_text(poke->address + i, bytes[i], 1);
+	return error;
 }
 
-static bool by_int3(const struct poke *poke)
+static int store_whole(const struct poke *poke, uint64_t word)
 {
-	return poke->how != HOW_STORE;
+	return poke->core ? pages_store_text(poke->address, word, WORD) : poke_displacement(poke, word);
 }
 
-static size_t poke_stores(const struct poke *pokes, size_t count, bool back)
-{
-	size_t stored = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (!by_int3(&pokes[i])) {
-			text_store_word(pokes[i].address, back ? pokes[i].from.word : pokes[i].to.word);
-			stored++;
-		}
-	return stored;
-}
-
-static void poke_first(const struct poke *pokes, size_t count, bool int3)
+static bool poke_traps(const struct poke *pokes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (by_int3(&pokes[i]))
-			text_store_byte(pokes[i].address, int3 ? INT3 : PREFIX);
+		if (pokes[i].how != HOW_STORE)
+			return true;
+	return false;
 }
 
-static void poke_rest(const struct poke *pokes, size_t count, bool back)
+static int poke_stores(const struct poke *pokes, size_t count, bool back)
 {
-	for (size_t i = 0; i < count; i++)
-		if (by_int3(&pokes[i]))
-			store_rest(&pokes[i], back ? pokes[i].from.word : pokes[i].to.word);
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++)
+		if (pokes[i].how == HOW_STORE)
+			error = store_whole(&pokes[i], back ? pokes[i].from : pokes[i].to);
+	return error;
 }
 
-/*
- * A synchronisation was refused halfway (a seccomp filter that came late). Put everything back in the same order;
- * a thread that still traps finds the published pokes, or later no int3, and goes on either way.
- */
-static void undo(const struct poke *pokes, size_t count)
+static int poke_first(const struct poke *pokes, size_t count, uint8_t byte)
 {
-	poke_first(pokes, count, true);
-	(void)sync_cores();
-	poke_rest(pokes, count, true);
-	poke_stores(pokes, count, true);
-	(void)sync_cores();
-	poke_first(pokes, count, false);
-	(void)sync_cores();
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++)
+		if (pokes[i].how != HOW_STORE)
+			error = pages_store_text(pokes[i].address, byte, 1);
+	return error;
+}
+
+static int poke_rest(const struct poke *pokes, size_t count, bool back)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++)
+		if (pokes[i].how != HOW_STORE)
+			error = store_rest(&pokes[i], back ? pokes[i].from : pokes[i].to);
+	return error;
 }
 
 static int poke_int3(const struct poke *pokes, size_t count)
 {
-	int error;
+	int error = poke_first(pokes, count, INT3);
 
-	poke_first(pokes, count, true);
-	error = sync_cores();
-	if (error)
-		return error;
-	poke_rest(pokes, count, false);
-	error = sync_cores();
-	if (error)
-		return error;
-	poke_first(pokes, count, false);
-	return sync_cores();
+	if (!error)
+		error = sync_cores();
+	if (!error)
+		error = poke_rest(pokes, count, false);
+	if (!error)
+		error = sync_cores();
+	if (!error)
+		error = poke_first(pokes, count, PREFIX);
+	return error ? error : sync_cores();
+}
+
+/*
+ * A step failed (a seccomp filter that came late), or the thread was killed. Back in the same order; a thread that
+ * still traps finds the published pokes, or later no int3, and goes on either way. A synchronisation that fails again
+ * is passed over; where a write does, the pokes stay published, since their int3s stay.
+ */
+static int poke_undo(const struct poke *pokes, size_t count)
+{
+	bool traps = poke_traps(pokes, count);
+	int error = 0;
+
+	if (traps) {
+		trap_publish(pokes, count);
+		error = poke_first(pokes, count, INT3);
+		(void)sync_cores();
+		if (!error)
+			error = poke_rest(pokes, count, true);
+	}
+	if (!error)
+		error = poke_stores(pokes, count, true);
+	(void)sync_cores();
+	if (traps && !error) {
+		error = poke_first(pokes, count, PREFIX);
+		(void)sync_cores();
+		if (!error)
+			trap_retire();
+	}
+	return error;
+}
+
+static void remember_rests(const struct poke *pokes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pokes[i].how == HOW_RESUME)
+			pokes[i].site->rested = true;
 }
 
 static int poke_all(struct poke *pokes, size_t count)
 {
-	size_t stored;
-	int error = 0;
+	bool traps = poke_traps(pokes, count);
+	size_t stored = 0;
+	int error = poke_stores(pokes, count, false);
 
-	for (size_t i = 0; i < count; i++)
-		if (pokes[i].how == HOW_RESUME)
-			pokes[i].site->rested = true;
-	stored = poke_stores(pokes, count, false);
-	if (stored == count) {
-		error = sync_cores();
-		if (error)
-			poke_stores(pokes, count, true);
-	} else {
-		trap_publish(pokes, count);
-		error = poke_int3(pokes, count);
-		if (error)
-			undo(pokes, count);
-		trap_retire();
-	}
 	if (error)
 		return error;
-	COUNT(atomic_pokes, stored);
-	COUNT(int3_pokes, count - stored);
-	return 0;
+	for (size_t i = 0; i < count; i++)
+		stored += pokes[i].how == HOW_STORE;
+	remember_rests(pokes, count);
+	if (traps) {
+		trap_publish(pokes, count);
+		error = poke_int3(pokes, count);
+		if (!error)
+			trap_retire();
+	} else if (count) {
+		error = sync_cores();
+	}
+	if (!error) {
+		COUNT(atomic_pokes, stored);
+		COUNT(int3_pokes, count - stored);
+	}
+	return error;
 }

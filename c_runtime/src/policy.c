@@ -3,7 +3,7 @@
  * Which protocol a change takes, and why.
  *
  * A change of target alone is one aligned store of a displacement: HotSpot, HHVM, V8 and QEMU rest on that on every
- * x86 (docs/design.md, section 6; reference peers.md, 9 and 10). A change of core is one aligned store only where
+ * x86 (docs/design.md, section 6). A change of core is one aligned store only where
  * the processor's manual promises that another core fetches the old or the new instruction (AMD64 APM volume 2,
  * 7.6.1); Intel's asks for synchronisation first and its errata tell what happens else, so there it is int3.
  */
@@ -19,96 +19,133 @@
 
 static enum static_call_protocol protocol = STATIC_CALL_AUTO;
 static const char *protocol_reason = "auto: nothing has been updated yet";
-/* Whether the processor documents that an aligned store may change a whole instruction. */
-static bool core_store_documented;
+/* Whether one aligned store may change a whole instruction: as the processor's manual says, or under valgrind. */
+static bool core_store_safe;
+static bool folding;
+static unsigned constraints;
 
 static const char *const protocol_names[] = {
 	[STATIC_CALL_AUTO] = "auto",
 	[STATIC_CALL_INT3_PUSH] = "int3-push",
 	[STATIC_CALL_INT3_RESUME] = "int3-resume",
+	[STATIC_CALL_INT3_STUB] = "int3-stub",
 	[STATIC_CALL_ATOMIC] = "atomic",
 };
 
-static void explain(void)
+static const char *explanation(void)
 {
 	switch (protocol) {
 	case STATIC_CALL_AUTO:
-		protocol_reason = core_store_documented ?
+		return core_store_safe ?
 			"auto: one aligned store wherever a site is aligned, as this processor's manual allows; "
 			"int3-push for compact sites" :
 			"auto: one aligned store where only the target of an aligned site changes; int3-push for "
 			"the rest, since this processor's manual promises nothing for other changes";
-		break;
 	case STATIC_CALL_INT3_PUSH:
-		protocol_reason = "int3-push: asked for";
-		break;
+		return "int3-push: asked for";
 	case STATIC_CALL_INT3_RESUME:
-		protocol_reason = "int3-resume: asked for; sites stay calls, and those that it cannot serve take int3-push";
-		break;
+		return "int3-resume: asked for; sites stay calls, and those that it cannot serve take int3-push";
+	case STATIC_CALL_INT3_STUB:
+		return "int3-stub: asked for";
 	case STATIC_CALL_ATOMIC:
-		protocol_reason = core_store_documented ?
-			"atomic: asked for; compact sites are refused" :
-			"atomic: asked for; aligned sites stay calls, and compact sites and a trampoline's change of "
-			"form are refused on this processor";
 		break;
 	}
+	return core_store_safe ?
+		"atomic: asked for; compact sites are refused unless their displacement is aligned" :
+		"atomic: asked for; sites stay calls, since this processor's manual promises nothing for other changes; "
+		"compact ones are refused unless their displacement is aligned";
 }
 
 static void policy_init(void)
 {
 	static bool done;
 	unsigned leaf = 0, vendor, ecx, edx;
-	const char *name = secure_getenv("STATIC_CALL_PROTOCOL");
+	const char *name = secure_getenv("STATIC_CALL_PROTOCOL"), *fold = secure_getenv("STATIC_CALL_FOLD");
 
 	if (done)
 		return;
 	done = true;
 	/* Not <cpuid.h>: clang 14's does not assemble under -masm=intel. */
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
-	core_store_documented = vendor == VENDOR_AMD || vendor == VENDOR_HYGON;
+	core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
+	folding = fold && !strcmp(fold, "1");
 	for (unsigned i = 0; name && i < sizeof(protocol_names) / sizeof(*protocol_names); i++)
 		if (!strcmp(name, protocol_names[i])) {
 			protocol = (enum static_call_protocol)i;
 			name = NULL;
 		}
-	explain();
+	protocol_reason = explanation();
 	if (name && *name)
-		protocol_reason = "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, atomic)";
+		protocol_reason = "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, int3-stub, "
+				  "atomic)";
 }
 
 int static_call_set_protocol(enum static_call_protocol wanted)
 {
-	sigset_t blocked;
+	struct guard guard;
 	int error;
 
 	if ((unsigned)wanted >= sizeof(protocol_names) / sizeof(*protocol_names))
 		return -EINVAL;
-	error = update_begin(&blocked);
+	error = update_begin(&guard);
 	if (error)
 		return error;
 	policy_init();
 	protocol = wanted;
-	explain();
-	update_end(&blocked);
+	protocol_reason = explanation();
+	update_end(&guard);
+	return 0;
+}
+
+int static_call_set_folding(int on)
+{
+	struct guard guard;
+	int error = update_begin(&guard);
+
+	if (error)
+		return error;
+	policy_init();
+	folding = on;
+	update_end(&guard);
 	return 0;
 }
 
 const char *static_call_protocol_reason(void)
 {
-	sigset_t blocked;
+	struct guard guard;
 
 	/* -EDEADLK: this thread is in an update, which has done this already. */
-	if (!update_begin(&blocked)) {
+	if (!update_begin(&guard)) {
 		policy_init();
-		update_end(&blocked);
+		update_end(&guard);
 	}
 	return protocol_reason;
+}
+
+static void policy_constrain(unsigned wanted)
+{
+	constraints = wanted;
+}
+
+static bool policy_constrained(enum constraint constraint)
+{
+	return constraints & constraint;
+}
+
+static enum static_call_protocol policy_protocol(void)
+{
+	return protocol;
+}
+
+static bool policy_folds(void)
+{
+	return folding;
 }
 
 /* Whether the word at the site is naturally aligned and one instruction, so that one store replaces it whole. */
 static bool one_word(const struct site *site)
 {
-	return site->prefixes == WORD - 5 && site->address % WORD == 0;
+	return site->prefixes == WORD - CORE && site->address % WORD == 0;
 }
 
 /* Whether the call's displacement is aligned, so that one store replaces it whole. */
@@ -117,44 +154,46 @@ static bool one_displacement(const struct site *site)
 	return (site->address + site->prefixes + 1) % sizeof(int32_t) == 0;
 }
 
+static bool without_int3(void)
+{
+	return protocol == STATIC_CALL_ATOMIC || policy_constrained(WITHOUT_INT3);
+}
+
 static bool policy_keeps_call(const struct site *site, enum form now)
 {
-	if (site->rested || protocol == STATIC_CALL_INT3_RESUME)
+	if (site->rested || protocol == STATIC_CALL_INT3_RESUME || policy_constrained(WITHOUT_TEXT))
 		return true;
-	return protocol == STATIC_CALL_ATOMIC && !core_store_documented && now == FORM_CALL;
+	return without_int3() && now == FORM_CALL && !(core_store_safe && one_word(site));
 }
 
 static enum how policy_site(const struct site *site, enum form from, enum form to)
 {
 	bool target_only = from == FORM_CALL && to == FORM_CALL;
-	bool by_store = one_word(site) && (target_only || core_store_documented);
+	bool by_store = target_only ? one_displacement(site) : core_store_safe && one_word(site);
 
-	switch (protocol) {
-	case STATIC_CALL_INT3_PUSH:
-		return HOW_PUSH;
-	case STATIC_CALL_INT3_RESUME:
-		return target_only && one_displacement(site) ? HOW_RESUME : HOW_PUSH;
-	case STATIC_CALL_ATOMIC:
+	if (policy_constrained(WITHOUT_STORES))
+		by_store = false;
+	/* Where a thread may rest in front of the core, only a store may change it. */
+	if (without_int3() || (site->rested && policy_constrained(WITHOUT_STORES)))
 		return by_store ? HOW_STORE : HOW_REFUSED;
+	switch (protocol) {
+	case STATIC_CALL_INT3_STUB:
+		return HOW_STUB;
+	case STATIC_CALL_INT3_RESUME:
+		return target_only && one_displacement(site) && !policy_constrained(WITHOUT_STORES) ? HOW_RESUME : HOW_PUSH;
 	case STATIC_CALL_AUTO:
-		break;
+		return by_store ? HOW_STORE : HOW_PUSH;
+	default:
+		return HOW_PUSH;
 	}
-	return by_store ? HOW_STORE : HOW_PUSH;
 }
 
-/* A trampoline is always one aligned word, and no thread ever rests inside it: int3 there only redirects. */
-static enum how policy_tramp(enum form from, enum form to)
+/* A trampoline's displacement is always aligned, and only it changes; int3 there is for those who ask for it. */
+static enum how policy_tramp(void)
 {
-	bool by_store = (from == FORM_JUMP && to == FORM_JUMP) || core_store_documented;
+	bool asked = protocol != STATIC_CALL_AUTO && protocol != STATIC_CALL_ATOMIC;
 
-	switch (protocol) {
-	case STATIC_CALL_INT3_PUSH:
-	case STATIC_CALL_INT3_RESUME:
-		return HOW_PUSH;
-	case STATIC_CALL_ATOMIC:
-		return by_store ? HOW_STORE : HOW_REFUSED;
-	case STATIC_CALL_AUTO:
-		break;
-	}
-	return by_store ? HOW_STORE : HOW_PUSH;
+	if (policy_constrained(WITHOUT_STORES))
+		return without_int3() ? HOW_REFUSED : HOW_PUSH;
+	return asked && !without_int3() ? HOW_PUSH : HOW_STORE;
 }

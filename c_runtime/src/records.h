@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tables that static_call_x86_64.h emits, as they lie in an object. Every field is relative to its own
- * address, so that the tables need no dynamic relocation; `key` leads to the GOT slot that holds the key's address.
+ * address, so that the tables need no dynamic relocation. `key` and `door` lead to GOT slots: of the key, and of the
+ * trampoline as all objects know it (in an executable that is not position-independent that may be a PLT entry). A site
+ * names its key by the door, so that who may call need not be able to update.
  */
 #ifndef STATIC_CALL_RECORDS_H
 #define STATIC_CALL_RECORDS_H
@@ -10,15 +12,19 @@
 
 struct site_record {
 	int32_t site;
+	int32_t stub;
 	uint32_t prefixes; /* cs prefixes before the five-byte core: 1 compact, 3 aligned */
-	int32_t key;
+	int32_t door;
 };
 
 struct key_record {
 	int32_t tramp;
 	int32_t slot;
-	uint32_t reserved;
+	int32_t name; /* a string */
+	uint32_t constant;
 	int32_t key;
+	uint32_t constant2;
+	int32_t door;
 };
 
 #define RECORD_ADDRESS(field) ((uintptr_t)&(field) + (uintptr_t)(intptr_t)(field))

@@ -3,6 +3,9 @@
  * Core synchronisation: membarrier(PRIVATE_EXPEDITED_SYNC_CORE), the userspace form of the kernel's IPI with
  * sync_core (Linux 4.16; on x86-64 it rests on IRET and, for threads that are not running, on the switch: commit
  * 10bcc80e9dbc). PRIVATE_EXPEDITED alone orders memory but does not serialise instruction fetch.
+ *
+ * Where the kernel lacks it or a filter refuses it: a signal to each thread, whose return is an IRET as well. It wakes
+ * threads that sleep in system calls (EINTR where SA_RESTART does not help), so it is never chosen otherwise.
  */
 #include "runtime.h"
 
@@ -11,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int sync_error = -ENOSYS;
+static bool sync_registered;
 
 static int membarrier(int command)
 {
@@ -20,18 +23,21 @@ static int membarrier(int command)
 
 static void sync_register(void)
 {
-	if (sync_error)
-		sync_error = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
+	if (!sync_registered)
+		sync_registered = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
 }
 
-static int sync_ready(void)
+static bool sync_by_signal(void)
 {
 	sync_register();
-	return sync_error;
+	return !sync_registered;
 }
 
 static int sync_cores(void)
 {
 	COUNT(synchronisations, 1);
-	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+	if (sync_registered)
+		return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+	COUNT(signalled, 1);
+	return threads_interrupt();
 }

@@ -3,7 +3,7 @@
  * What a thread does that runs into an int3 of ours: it goes on as if the new instruction stood there.
  *
  * The handler is async-signal-safe: no lock, no allocation, one published descriptor that it holds a reference to
- * while it reads. All signals are blocked in it, so a reference is held for a few hundred instructions.
+ * while it reads. All other signals are blocked in it, so a reference is held for a few hundred instructions.
  */
 #include "runtime.h"
 
@@ -33,12 +33,20 @@ static struct {
 static struct sigaction owners[OWNERS];
 static unsigned taken;
 
+/* Whether the updater's own reference is out; a killed one's may be. */
+static bool ours;
+
+/* Publishing what is published already (an update that is put back) changes nothing. */
 static void trap_publish(const struct poke *pokes, size_t count)
 {
+	if (ours)
+		return;
 	descriptor.pokes = pokes;
 	descriptor.count = count;
-	__atomic_fetch_add(&descriptor.published, 1, __ATOMIC_RELEASE);
+	ours = true;
+	/* In this order: who counts this one has been able to find it (docs/model: "counted before it can be found"). */
 	__atomic_store_n(&descriptor.references, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&descriptor.published, 1, __ATOMIC_RELEASE);
 }
 
 static void leave(void)
@@ -48,7 +56,10 @@ static void leave(void)
 
 static void trap_retire(void)
 {
-	leave();
+	if (ours) {
+		ours = false;
+		leave();
+	}
 	while (__atomic_load_n(&descriptor.references, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
@@ -87,36 +98,63 @@ static const struct poke *find(uintptr_t address)
  */
 static void resume(const struct poke *poke, greg_t *registers)
 {
-	poke_displacement(poke, poke->to.word);
+	(void)poke_displacement(poke, poke->to);
 	registers[REG_RIP] = (greg_t)(poke->address + 1);
 }
 
-/* Do what the new instruction does. The interrupted stack is free below its pointer: a call would use it too. */
-static void emulate(const struct poke *poke, greg_t *registers)
+/* The shadow stack pointer of this thread, 0 where it has none: rdsspq is a nop there. Tests pretend by -D. */
+#ifndef STATIC_CALL_SHADOW_STACK
+static bool has_shadow_stack(void)
 {
-	uintptr_t next = poke->address + poke->length;
+	uint64_t pointer = 0;
+
+	__asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8" : "+a"(pointer));
+	return pointer;
+}
+#else
+static bool has_shadow_stack(void)
+{
+	return STATIC_CALL_SHADOW_STACK;
+}
+#endif
+
+/*
+ * A call goes by the trampoline and not straight to the new target: this thread may sleep before it goes on, and later
+ * updates return meanwhile; what the trampoline does is right whenever it gets there (docs/model: "push, late").
+ *
+ * A call pushes its return address: below the interrupted stack pointer, which is free, since a call there would use
+ * it too (wrappers have no red zone). A shadow stack would not know of it, and the return would be a fault, so there
+ * the site's stub makes the call, to the trampoline, which is right at all times.
+ */
+static void emulate_call(const struct poke *poke, greg_t *registers)
+{
 	uintptr_t *stack = (uintptr_t *)registers[REG_RSP];
 
-	switch (poke->to.form) {
+	if (poke->how == HOW_STUB || has_shadow_stack()) {
+		registers[REG_RIP] = (greg_t)poke->site->stub;
+		return;
+	}
+	*--stack = poke->address + poke->length;
+	registers[REG_RSP] = (greg_t)(uintptr_t)stack;
+	registers[REG_RIP] = (greg_t)poke->site->home;
+}
+
+/* Do what the new instruction does. */
+static void emulate(const struct poke *poke, greg_t *registers)
+{
+	switch (poke->form) {
 	case FORM_CALL:
-		*--stack = next;
-		registers[REG_RSP] = (greg_t)(uintptr_t)stack;
-		registers[REG_RIP] = (greg_t)poke->target;
-		break;
-	case FORM_CONSTANT:
-		registers[REG_RAX] = (greg_t)(uint32_t)poke->to.operand;
-		registers[REG_RIP] = (greg_t)next;
+		emulate_call(poke, registers);
 		break;
 	case FORM_JUMP:
-	case FORM_JUMP_SLOT:
-		registers[REG_RIP] = (greg_t)poke->target;
+		/* By the slot, for the same reason: it has been stored already, and is right for every later update. */
+		registers[REG_RIP] = (greg_t)(poke->address + TRAMP_FAR);
 		break;
-	case FORM_RETURN:
-		registers[REG_RIP] = (greg_t)*stack++;
-		registers[REG_RSP] = (greg_t)(uintptr_t)stack;
-		break;
+	case FORM_CONSTANT:
+		registers[REG_RAX] = (greg_t)(uint32_t)poke->operand;
+		/* fall through */
 	default:
-		registers[REG_RIP] = (greg_t)next;
+		registers[REG_RIP] = (greg_t)(poke->address + poke->length);
 		break;
 	}
 }
@@ -129,6 +167,8 @@ static bool follow(uintptr_t address, greg_t *registers)
 	if (!enter())
 		return false;
 	poke = find(address);
+	if (poke && poke->how == HOW_STORE)
+		poke = NULL;
 	if (poke && poke->how == HOW_RESUME)
 		resume(poke, registers);
 	else if (poke)
@@ -148,6 +188,7 @@ static bool handled(greg_t *registers)
 {
 	uintptr_t address = (uintptr_t)registers[REG_RIP] - 1;
 	unsigned long published;
+	uint8_t byte;
 
 	do {
 		published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);
@@ -155,14 +196,37 @@ static bool handled(greg_t *registers)
 			__atomic_fetch_add(&statistics.traps, 1, __ATOMIC_RELAXED);
 			return true;
 		}
-		if (*(const volatile uint8_t *)address != INT3) {
+		byte = *(const volatile uint8_t *)address;
+		if (byte == PREFIX) {
 			/* What stands there now is to be run. */
 			registers[REG_RIP] = (greg_t)address;
 			__atomic_fetch_add(&statistics.stale_traps, 1, __ATOMIC_RELAXED);
 			return true;
 		}
+		/* Somebody else's instruction: icebp is reported like int3, and `int $3` has two bytes. */
+		if (byte != INT3)
+			return false;
 	} while (published != __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE));
 	return false;
+}
+
+/* x86 reports int3 as SI_KERNEL, an emulator (qemu-user) as TRAP_BRKPT; kill() and single steps are others'. */
+static bool is_int3(const siginfo_t *info)
+{
+	return info->si_code == SI_KERNEL || info->si_code == TRAP_BRKPT;
+}
+
+/* What the signal does without a handler. */
+static void default_action(const siginfo_t *info, ucontext_t *context)
+{
+	const struct sigaction standard = { .sa_handler = SIG_DFL };
+
+	sigaction(SIGTRAP, &standard, NULL);
+	/* Run into it again, for a core dump that shows where. */
+	if (is_int3(info))
+		context->uc_mcontext.gregs[REG_RIP] -= 1;
+	else
+		raise(SIGTRAP);
 }
 
 /*
@@ -177,18 +241,12 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context)
 	const struct sigaction *owner = depth < count ? &owners[(count - 1 - depth) % OWNERS] : &standard;
 
 	depth++;
-	if (owner->sa_flags & SA_SIGINFO) {
+	if (owner->sa_flags & SA_SIGINFO)
 		owner->sa_sigaction(signal, info, context);
-	} else if (owner->sa_handler != SIG_DFL && owner->sa_handler != SIG_IGN) {
+	else if (owner->sa_handler != SIG_DFL && owner->sa_handler != SIG_IGN)
 		owner->sa_handler(signal);
-	} else if (info->si_code > 0) {
-		/* Raised by the processor: run into it again, now without a handler. The kernel ignores SIG_IGN there. */
-		context->uc_mcontext.gregs[REG_RIP] -= 1;
-		sigaction(SIGTRAP, &standard, NULL);
-	} else if (owner->sa_handler == SIG_DFL) {
-		sigaction(SIGTRAP, &standard, NULL);
-		raise(SIGTRAP);
-	}
+	else if (owner->sa_handler == SIG_DFL || info->si_code > 0) /* the kernel ignores SIG_IGN for its own traps */
+		default_action(info, context);
 	depth--;
 }
 
@@ -197,23 +255,41 @@ static void on_trap(int signal, siginfo_t *info, void *opaque)
 	ucontext_t *context = opaque;
 	int saved = errno;
 
-	/* x86 reports int3 as SI_KERNEL, an emulator (qemu-user) as TRAP_BRKPT; kill() and single steps are others'. */
-	if (!((info->si_code == SI_KERNEL || info->si_code == TRAP_BRKPT) && handled(context->uc_mcontext.gregs)))
+	if (threads_answer(info))
+		(void)follow((uintptr_t)context->uc_mcontext.gregs[REG_RIP] - 1, context->uc_mcontext.gregs);
+	else if (!is_int3(info) || !handled(context->uc_mcontext.gregs))
 		chain(signal, info, context);
 	errno = saved;
 }
 
+static bool is_owner(const struct sigaction *action)
+{
+	for (unsigned i = taken > OWNERS ? taken - OWNERS : 0; i < taken; i++)
+		if (owners[i % OWNERS].sa_sigaction == action->sa_sigaction &&
+		    (owners[i % OWNERS].sa_flags & SA_SIGINFO) == (action->sa_flags & SA_SIGINFO))
+			return true;
+	return false;
+}
+
 static int trap_install(void)
 {
-	struct sigaction ours = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, now;
+	/* SIGTRAP itself stays open in the handler: a thread in it does not count as one that blocks it (threads.c). */
+	struct sigaction ours = { .sa_sigaction = on_trap,
+				  .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER }, now;
 
 	sigfillset(&ours.sa_mask);
+	sigdelset(&ours.sa_mask, SIGTRAP);
 	if (sigaction(SIGTRAP, NULL, &now))
 		return -errno;
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
 		return 0;
-	/* Whoever took the signal after us is chained to, as whoever had it before. */
-	owners[taken % OWNERS] = now;
-	__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
+	/*
+	 * Whoever took the signal after us is chained to, as whoever had it before; once, also if it takes it again and again
+	 * (another copy of the runtime does, and chains to us).
+	 */
+	if (!is_owner(&now)) {
+		owners[taken % OWNERS] = now;
+		__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
+	}
 	return sigaction(SIGTRAP, &ours, NULL) ? -errno : 0;
 }

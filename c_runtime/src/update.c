@@ -1,246 +1,237 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An update: lock, plan, check, carry out, publish. All or nothing: every instruction is read and found to be one
- * of ours before the first is written (I3); trampolines are right at all times, and the key says so last (I4).
+ * An update: lock, write the journal, plan, carry out, publish. All or nothing: what fails is put back. Trampolines
+ * are right at all times and written first, and the key says so last (I4).
  */
 #include "runtime.h"
-#include "records.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
-/** A key and what it is to call. */
-struct change {
-	struct static_call_key *key;
-	static_call_fn func;
-};
+/* Text, slots or keys may differ from what the keys said before. */
+static bool under_way;
 
-static struct array pokes, poke_scratch, all_changes;
+/* Alone in its page, which static_call_seal() makes read-only. */
+static union {
+	int sealed;
+	char page[PAGE];
+} seal __attribute__((__aligned__(4096)));
 
-static int compare_pokes(const void *a, const void *b)
+/*
+ * Plan, and open the pages: by mprotect; else plan for /proc/self/mem; else see whether nothing but slots and keys
+ * would have to be written.
+ */
+static int plan_and_open(void)
 {
-	const struct poke *x = a, *y = b;
+	int refused, error = plan_for_threads(0);
 
-	return (x->address > y->address) - (x->address < y->address);
-}
-
-/* Append a poke, unless the bytes are already what they are to be. */
-static int queue(struct poke poke, enum how how)
-{
-	int error;
-
-	if (poke.from.form == FORM_UNKNOWN)
-		return -EINVAL;
-	if (poke.from.word == poke.to.word)
-		return 0;
-	if (how == HOW_REFUSED)
-		return -EOPNOTSUPP;
-	error = array_reserve(&pokes, pokes.count + 1, sizeof(poke));
 	if (error)
 		return error;
-	poke.how = (uint8_t)how;
-	((struct poke *)pokes.items)[pokes.count++] = poke;
+	refused = pages_open(plan.pokes, plan.count);
+	if (!refused)
+		return 0;
+	error = plan_for_threads(WITHOUT_STORES);
+	if (!error)
+		error = pages_open(plan.pokes, plan.count);
+	if (error) {
+		if (plan_all(WITHOUT_TEXT) || plan.count || pages_open(NULL, 0))
+			return fail(error == -EBUSY ? error : refused,
+				    "mprotect of text or keys was refused, and /proc/self/mem does not serve", 0, NULL);
+		__atomic_store_n(&statistics.write, STATIC_CALL_WRITE_SLOT, __ATOMIC_RELAXED);
+	}
+	COUNT(without_mprotect, 1);
 	return 0;
 }
 
-/* What a site becomes. Where its own form cannot do it the site calls its home, the trampoline, which can. */
-static struct insn plan_insn(const struct site *site, enum form now, static_call_fn func)
-{
-	uintptr_t end = site->address + site->prefixes + 5, operand = site->home;
-	bool keep = policy_keeps_call(site, now);
-	enum form form = FORM_CALL;
-
-	if (!func) {
-		if (!keep)
-			form = FORM_NOP;
-	} else if (objects_return0(func)) {
-		if (!keep) {
-			form = FORM_CONSTANT;
-			operand = 0;
-		}
-	} else if (insn_reaches(end, (uintptr_t)func)) {
-		operand = (uintptr_t)func;
-	}
-	return insn_make_site(site->address, site->prefixes, form, operand);
-}
-
-static int plan_site(struct site *site, static_call_fn func)
-{
-	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)(site->prefixes + 5) };
-
-	poke.from = insn_read_site(site->address, site->prefixes);
-	poke.to = plan_insn(site, poke.from.form, func);
-	poke.target = poke.to.operand;
-	return queue(poke, policy_site(site, poke.from.form, poke.to.form));
-}
-
-static int plan_tramp(const struct tramp *tramp, static_call_fn func)
-{
-	struct poke poke = { .address = tramp->address, .target = (uintptr_t)func, .length = WORD };
-	enum form form = FORM_JUMP;
-	uintptr_t operand = (uintptr_t)func;
-
-	if (!func) {
-		form = FORM_RETURN;
-	} else if (!insn_reaches(tramp->address + WORD, operand)) {
-		form = FORM_JUMP_SLOT;
-		operand = (uintptr_t)tramp->slot;
-	}
-	poke.from = insn_read_tramp(tramp->address);
-	poke.to = insn_make_tramp(tramp->address, form, operand);
-	return queue(poke, policy_tramp(poke.from.form, form));
-}
-
-static int plan(const struct change *changes, size_t count)
+/* Before the pokes: a trampoline that is far now, or becomes so, does what the slot says. */
+static int store_slots(bool back)
 {
 	int error = 0;
 
-	pokes.count = 0;
-	for (size_t i = 0; i < count && !error; i++) {
-		size_t sites_count, tramps_count;
-		struct site *sites = index_sites(changes[i].key, &sites_count);
-		struct tramp *tramps = index_tramps(changes[i].key, &tramps_count);
+	for (size_t i = 0; i < journal.count; i++) {
+		const struct change *change = &journal.changes[i];
+		size_t count;
+		struct tramp *tramps = index_tramps(change->key, &count);
 
-		error = array_reserve(&pokes, pokes.count + sites_count + tramps_count, sizeof(struct poke));
-		for (size_t j = 0; j < tramps_count && !error; j++)
-			error = plan_tramp(&tramps[j], changes[i].func);
-		for (size_t j = 0; j < sites_count && !error; j++)
-			error = plan_site(&sites[j], changes[i].func);
+		for (size_t j = 0; j < count && !error; j++) {
+			static_call_fn slot = tramp_slot(tramps[j].address, back ? change->old : change->func);
+
+			if (slot != __atomic_load_n(tramps[j].slot, __ATOMIC_RELAXED))
+				error = pages_store_pointer(tramps[j].slot, slot);
+		}
 	}
-	return error ? error : array_sort(&pokes, &poke_scratch, sizeof(struct poke), compare_pokes);
-}
-
-/* The slots that far trampolines jump through. Before the pokes: a trampoline may begin to use its slot now. */
-static void store_slots(const struct change *changes, size_t count, bool back)
-{
-	for (size_t i = 0; i < count; i++) {
-		static_call_fn func = back ? __static_call_load(changes[i].key) : changes[i].func;
-		size_t tramps_count;
-		struct tramp *tramps = index_tramps(changes[i].key, &tramps_count);
-
-		/* A trampoline that jumps through its slot until its poke must not find NULL there. */
-		for (size_t j = 0; j < tramps_count && func; j++)
-			__atomic_store_n(tramps[j].slot, func, __ATOMIC_RELEASE);
-	}
-}
-
-static int carry_out(const struct change *changes, size_t count)
-{
-	struct poke *all = pokes.items;
-	bool any_int3 = false;
-	int error;
-
-	for (size_t i = 0; i < pokes.count; i++)
-		any_int3 |= all[i].how != HOW_STORE;
-	if (any_int3) {
-		error = trap_install();
-		if (error)
-			return error;
-	}
-	error = text_open(all, pokes.count);
-	if (error)
-		return error;
-	store_slots(changes, count, false);
-	error = poke_all(all, pokes.count);
-	if (error)
-		store_slots(changes, count, true);
-	text_close();
 	return error;
 }
 
-static int commit(const struct change *changes, size_t count)
+static int store_keys(bool back)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < journal.count && !error; i++) {
+		const struct change *change = &journal.changes[i];
+		static_call_fn func = back ? change->old : change->func;
+
+		if (func != __static_call_load(change->key))
+			error = pages_store_pointer(&change->key->func, func);
+	}
+	return error;
+}
+
+/* Everything as the journal says that it was. Pages are open. 0, or -errno if the next update must try again. */
+static int put_back(void)
+{
+	int error = store_keys(true);
+
+	if (!error)
+		error = poke_undo(plan.pokes, plan.count);
+	return error ? error : store_slots(true);
+}
+
+static int carry_out(void)
+{
+	int error = store_slots(false), step;
+
+	if (error)
+		return fail(error, "a slot could not be written", 0, NULL);
+	error = poke_all(plan.pokes, plan.count);
+	if (error)
+		return fail(error, "core synchronisation or a write of text was refused", 0, NULL);
+	error = store_keys(false);
+	if (error)
+		return fail(error, "a key could not be written", 0, NULL);
+	error = pages_close();
+	if (!error)
+		return 0;
+	/* The update is made; it is taken back, so that what is said is true, if all the pages can be had again. */
+	step = pages_reopen();
+	(void)fail(error, step ? "a page was left writable: mprotect was refused" : "mprotect was refused", 0, NULL);
+	return step ? 0 : error;
+}
+
+/* Carry out what the journal says, or leave everything as it was. */
+static int carry_out_or_back(void)
+{
+	int error = plan_and_open();
+
+	if (error)
+		return error;
+	if (poke_traps(plan.pokes, plan.count) || (plan.count && sync_by_signal()))
+		error = trap_install();
+	if (error) {
+		(void)fail(error, "sigaction was refused", 0, NULL);
+	} else {
+		under_way = true;
+		error = carry_out();
+		if (error && put_back())
+			return error;
+	}
+	if (error)
+		(void)pages_close();
+	under_way = false;
+	if (!error)
+		plan_done();
+	return error;
+}
+
+/* A thread was killed in the middle: its journal, its plan and its pages are still there. */
+static int update_repair(void)
+{
+	int error;
+
+	if (!under_way)
+		return pages_close();
+	error = pages_reopen();
+	if (error)
+		return fail(error, "an interrupted update could not be put back: mprotect was refused", 0, NULL);
+	error = put_back();
+	if (error)
+		return fail(error, "an interrupted update could not be put back: a write was refused", 0, NULL);
+	error = pages_close();
+	if (!error) {
+		under_way = false;
+		COUNT(repairs, 1);
+	}
+	return error;
+}
+
+static int update_commit(const struct static_call_change *changes, size_t count)
 {
 	int error;
 
 	policy_init();
+	if (seal.sealed)
+		return fail(-EPERM, "static calls are sealed", 0, count ? changes->key : NULL);
+	objects_know(changes, count);
 	error = index_refresh();
 	if (!error)
-		error = plan(changes, count);
-	if (!error && pokes.count)
-		error = sync_ready();
+		error = journal_write(changes, count);
+	if (!error)
+		error = journal_check();
+	return error ? error : carry_out_or_back();
+}
+
+static int finish(int error, const struct guard *guard)
+{
 	if (error)
-		return error;
-	if (pokes.count) {
-		error = carry_out(changes, count);
-		if (error)
-			return error;
-	} else {
-		store_slots(changes, count, false);
-	}
-	for (size_t i = 0; i < count; i++)
-		__atomic_store_n(&changes[i].key->func, changes[i].func, __ATOMIC_RELEASE);
-	return 0;
+		COUNT(failures, 1);
+	else
+		COUNT(updates, 1);
+	update_end(guard);
+	return error;
+}
+
+/* An update to the target that the key has still directs sites that were never patched. */
+int __static_call_rt_commit(const struct static_call_change *changes, static_call_size count)
+{
+	struct guard guard;
+	int error;
+
+	library_watch_exit();
+	error = update_begin(&guard);
+	return error ? error : finish(update_commit(changes, count), &guard);
 }
 
 /* Every key to the target that it has. */
 static int commit_all(void)
 {
+	static struct array all;
 	const struct tramp *tramps;
 	size_t count;
 	int error = index_refresh();
 
 	if (error)
 		return error;
-	tramps = index_all_tramps(&count);
-	error = array_reserve(&all_changes, count, sizeof(struct change));
-	if (error)
-		return error;
-	all_changes.count = 0;
+	tramps = index_tramps(NULL, &count);
+	if (array_reserve(&all, count, sizeof(struct static_call_change)))
+		return fail(-ENOMEM, "no memory for the journal", 0, NULL);
 	for (size_t i = 0; i < count; i++)
-		if (!i || tramps[i].key != tramps[i - 1].key)
-			((struct change *)all_changes.items)[all_changes.count++] =
-				(struct change){ tramps[i].key, __static_call_load(tramps[i].key) };
-	return commit(all_changes.items, all_changes.count);
-}
-
-static void update_arrivals(const struct __static_call_object *object)
-{
-	const struct key_record *record = object->keys, *end = object->keys_end;
-
-	for (; record < end; record++) {
-		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
-		struct insn now = insn_read_tramp(RECORD_ADDRESS(record->tramp));
-		struct change change = { key, __static_call_load(key) };
-
-		/* The slot still has what the definition says. A weak function may be NULL without the linker's notice. */
-		if (change.func != *(static_call_fn *)RECORD_ADDRESS(record->slot) ||
-		    (!change.func && now.form != FORM_RETURN))
-			(void)commit(&change, 1);
-	}
-}
-
-static int finish(int error, const sigset_t *blocked)
-{
-	if (error)
-		COUNT(failures, 1);
-	else
-		COUNT(updates, 1);
-	update_end(blocked);
-	return error;
-}
-
-/* An update to the target that the key has still directs sites that were never patched. */
-int __static_call_rt_update(struct static_call_key *key, static_call_fn func)
-{
-	struct change change = { key, func };
-	sigset_t blocked;
-	int error = update_begin(&blocked);
-
-	return error ? error : finish(commit(&change, 1), &blocked);
+		((struct static_call_change *)all.items)[i] =
+			(struct static_call_change){ tramps[i].key, __static_call_load(tramps[i].key) };
+	return update_commit(all.items, count);
 }
 
 int __static_call_rt_init(void)
 {
-	sigset_t blocked;
-	int error = update_begin(&blocked);
+	struct guard guard;
+	int error = update_begin(&guard);
 
-	return error ? error : finish(commit_all(), &blocked);
+	return error ? error : finish(commit_all(), &guard);
 }
 
-void static_call_statistics(struct static_call_statistics *out)
+int __static_call_rt_seal(void)
 {
-	const unsigned long *from = (const unsigned long *)&statistics;
-	unsigned long *to = (unsigned long *)out;
+	struct guard guard;
+	int error = update_begin(&guard);
 
-	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	if (error)
+		return error;
+	if (!seal.sealed) {
+		seal.sealed = 1;
+		if (mprotect(&seal, sizeof(seal), PROT_READ)) {
+			error = fail(-errno, "mprotect was refused", (uintptr_t)&seal, NULL);
+			seal.sealed = 0;
+		}
+	}
+	update_end(&guard);
+	return error;
 }

@@ -57,7 +57,7 @@ def test_sanitizers_find_nothing(mode: str, layout: str, sanitizer: str, tmp_pat
     flags = ("-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=undefined")
     torn = build("gcc-12", sources, tmp_path / "torn", *flags)
     for transition in (("a", "b"), ("a", "null"), ("far", "ret0")):
-        run([torn, *transition, "150"], STATIC_CALL_PROTOCOL="int3-push", TSAN_OPTIONS="exitcode=66")
+        run([torn, *transition, "150", "4"], STATIC_CALL_PROTOCOL="int3-push", TSAN_OPTIONS="exitcode=66")
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -83,7 +83,7 @@ def test_sections_are_collected_with_their_functions(compiler: str, tmp_path: Pa
         run([prog])
         table = next(line for line in run(["readelf", "-SW", prog]).splitlines() if "__static_call_sites" in line)
         sizes.append(int(table.split("]")[1].split()[4], 16))
-    assert sizes == [36, 12]
+    assert sizes == [48, 16]
 
 
 @pytest.mark.parametrize(("mode", "layout"), FORMS)

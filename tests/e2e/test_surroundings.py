@@ -35,6 +35,59 @@ int main(void)
 	return 0;
 }
 """
+ROUNDABOUT = """#include <immintrin.h>
+#define WIDE __attribute__((target("avx512f"), noinline))
+typedef int (*function)(int);
+WIDE static int hook(int x)
+{
+	__asm__ volatile("kxorw %%k1,%%k1,%%k1\\n kxorw %%k2,%%k2,%%k2" : : : "k1", "k2");
+	return x * 2;
+}
+DEFINE_STATIC_CALL(k1, hook); DEFINE_STATIC_CALL(k2, hook); DEFINE_STATIC_CALL(k3, hook);
+DEFINE_STATIC_CALL(k4, hook); DEFINE_STATIC_CALL(k5, hook); DEFINE_STATIC_CALL(k6, hook);
+#define HIDDEN(name) static_call
+static inline int named(int x) { return static_call(k1)(x) + 1; }
+static inline int between(int x) { return named(x) + named(x + 1); }
+static inline int held(int x) { return static_call(k2)(x) + 2; }
+static const function table[] = { held };
+static inline int stored(int x) { return static_call(k3)(x) + 3; }
+static function variable;
+static void store(function f) { variable = f; }
+static int passed(int x) { return static_call(k4)(x) + 4; }
+static inline int given(int x) { return static_call(k5)(x) + 5; }
+static function giver(void) { return given; }
+static inline int hidden(int x) { return HIDDEN(here)(k6)(x) + 6; }
+#define BIG(name, call) \\
+	WIDE static void name(double *p, int *r, function f) \\
+	{ \\
+		__mmask8 m = _mm512_cmp_pd_mask(_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8), _CMP_LT_OQ); \\
+		(void)f; \\
+		*r = call; \\
+		_mm512_storeu_pd(p, _mm512_maskz_loadu_pd(m, p)); \\
+	}
+BIG(by_name, between(3)) BIG(by_table, table[0](3)) BIG(by_variable, variable(3)) BIG(by_argument, f(3))
+BIG(by_result, f(3)) BIG(by_macro, hidden(3))
+#define SHOW(big, f) \\
+	{ \\
+		double p[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 2, 3, 4, 5, 1, 1, 1, 1 }; \\
+		int r = 0; \\
+		if (__builtin_cpu_supports("avx512f")) \\
+			big(p, &r, f); \\
+		printf("%d %g %g %g %g\\n", r, p[0], p[1], p[2], p[4]); \\
+	}
+void prepare(void) { store(stored); }
+void show(void)
+{
+	SHOW(by_name, 0) SHOW(by_table, 0) SHOW(by_variable, 0) SHOW(by_macro, 0)
+	SHOW(by_argument, passed) SHOW(by_result, giver())
+}
+int main(void)
+{
+	prepare();
+	show();
+	return 0;
+}
+"""
 CLEANUPS = """
 static int target(int x) { if (x) pthread_exit(0); return 1; }
 DEFINE_STATIC_CALL(k, target);
@@ -114,6 +167,7 @@ int main(void) { struct s x = { 1, 2, 3 }; printf("%d %d\\n", static_call(k)(x, 
 """
 PROGRAMS = {
     "a helper that goes into a function with more registers": (AVX512, (), COMPILERS),
+    "helpers that go there by a roundabout way": (ROUNDABOUT, ("-O3",), COMPILERS),
     "cleanups of a caller": (CLEANUPS, ("-fexceptions",), COMPILERS),
     "global register variables": (REGISTERS, (), ("gcc-12", "gcc-11")),
     "calls that must be tail calls": (TAIL, (), ("clang-14", "clang-19")),

@@ -44,7 +44,8 @@ def resolved(text: str, compiler: str, tmp_path: Path) -> Resolved:
         ('__attribute__((target("avx512f"))) int other(int x) { return x; }', None),
         # Whatever is inlined into it loses its registers, too.
         ('int f(void); __attribute__((target("avx512f"))) int other(void) { return f(); }', "other registers"),
-        ('int f(void); int (*p)(void) = f; __attribute__((target("avx512f"))) int other(int x);', "other registers"),
+        ('int f(void); int (*p)(void) = f; __attribute__((target("avx512f"))) int other(int x);', None),
+        ('int f(void); int other(void) { return f(); } __attribute__((target("avx512f"))) void big(void) {}', None),
         ('int f(void) __attribute__((noinline, target("avx512f")));', "other registers"),
         ('__attribute__((target("general-regs-only")))', "other registers"),
         ('__attribute__((target("avx512f")))\n#line 7\nstatic', "other registers"),
@@ -163,3 +164,9 @@ def test_a_key_that_is_declared_by_hand(tmp_path: Path) -> None:
         + "extern struct static_call_key STATIC_CALL_KEY(kay);\nvoid *f(void) { return &STATIC_CALL_KEY(kay); }\n"
     )
     assert told(text, "gcc-12", tmp_path).keys.keys() == {"key"}
+
+
+def test_an_undeclared_key_beside_a_function_for_other_registers(tmp_path: Path) -> None:
+    text = '#include "static_call.h"\n__attribute__((target("avx512f"))) int f(void) { return static_call(kay)(); }\n'
+    (finding,) = refused(text, "gcc-12", tmp_path)
+    assert finding.code == "IN002"

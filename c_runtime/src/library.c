@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Libraries that come and go while keys lead into and out of them. */
+#include "runtime.h"
+#include "records.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whether a trampoline, as its definition made it, does what its key says. */
+static bool is_right(const struct key_record *record, static_call_fn func)
+{
+	uintptr_t tramp = RECORD_ADDRESS(record->tramp);
+	static_call_fn slot = *(static_call_fn *)RECORD_ADDRESS(record->slot);
+	bool returns = insn_read_tramp(tramp).operand == tramp + TRAMP_RETURN;
+
+	/* A weak function may be NULL without the linker's notice. */
+	return func ? !returns && slot == func : returns || slot == tramp_slot(tramp, NULL);
+}
+
+static void library_arrives(const struct __static_call_object *object)
+{
+	const struct key_record *record = object->keys, *end = object->keys_end;
+
+	for (; record < end; record++) {
+		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+		struct static_call_change change = { key, __static_call_load(key) };
+
+		if (!is_right(record, change.func))
+			(void)update_commit(&change, 1);
+	}
+}
+
+/* What a key calls whose target went away with its library. */
+static void lost_target(void)
+{
+	static const char text[] = "static_call: a key was called whose target's library has been closed\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	abort();
+}
+
+/* At exit libraries are finished, but their code stays. */
+static bool exiting;
+
+static void library_exits(void)
+{
+	__atomic_store_n(&exiting, true, __ATOMIC_RELAXED);
+}
+
+static bool library_exiting(void)
+{
+	return __atomic_load_n(&exiting, __ATOMIC_RELAXED);
+}
+
+static void watch_exit(void)
+{
+	atexit(library_exits);
+}
+
+static void library_watch_exit(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, watch_exit);
+}
+
+static void report_lost(const struct tramp *tramp)
+{
+	static const char before[] = "static_call: the target of ", after[] = " lies in a library that is being closed\n";
+
+	(void)!write(STDERR_FILENO, before, sizeof(before) - 1);
+	(void)!write(STDERR_FILENO, tramp->name, strlen(tramp->name));
+	(void)!write(STDERR_FILENO, after, sizeof(after) - 1);
+	COUNT(lost_targets, 1);
+}
+
+static void library_leaves(const struct __static_call_object *object)
+{
+	struct tramp *tramps;
+	size_t count;
+
+	if (index_refresh())
+		return;
+	tramps = index_tramps(NULL, &count);
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t func = (uintptr_t)__static_call_load(tramps[i].key);
+		struct static_call_change change = { tramps[i].key, lost_target };
+
+		if (tramps[i].object == object || func < object->start || func >= object->end)
+			continue;
+		report_lost(&tramps[i]);
+		(void)update_commit(&change, 1);
+	}
+}

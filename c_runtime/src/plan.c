@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each site and trampoline of the journal's keys is to become, and by which protocol. Every instruction is read
+ * and found to be one of ours before the first is written (I3).
+ */
+#include "runtime.h"
+
+#include <errno.h>
+
+static struct array plan_array, plan_scratch;
+
+/* How many sites are left without the form that they should have. */
+static struct {
+	unsigned long far, kept;
+} shortfall;
+
+static int compare_pokes(const void *a, const void *b)
+{
+	const struct poke *x = a, *y = b;
+
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+/* Append a poke, unless the bytes are already what they are to be. */
+static int queue(struct poke poke, struct insn from, struct insn to, enum how how, const struct static_call_key *key)
+{
+	int error;
+
+	if (from.form == FORM_UNKNOWN)
+		return fail(-EINVAL, poke.site ? "unexpected bytes at a call site" : "unexpected bytes at a trampoline",
+			    poke.address, key);
+	if (from.word == to.word)
+		return 0;
+	if (how == HOW_REFUSED)
+		return fail(policy_protocol() == STATIC_CALL_AUTO ? -EBUSY : -EOPNOTSUPP,
+			    "this change cannot be made by one store", poke.address, key);
+	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(poke));
+	if (error)
+		return fail(error, "no memory for the plan", poke.address, key);
+	poke.from = from.word;
+	poke.to = to.word;
+	poke.core = from.form != to.form || from.form == FORM_CONSTANT;
+	poke.form = (uint8_t)to.form;
+	poke.how = (uint8_t)how;
+	((struct poke *)plan_array.items)[plan_array.count++] = poke;
+	return 0;
+}
+
+/* What a site does for its key's target, were nothing in the way. */
+static enum form wanted_form(static_call_fn func, uintptr_t *operand)
+{
+	*operand = (uintptr_t)func;
+	if (!func)
+		return FORM_NOP;
+	if (objects_return0(func)) {
+		*operand = 0;
+		return FORM_CONSTANT;
+	}
+	return policy_folds() ? target_folded(func, operand) : FORM_CALL;
+}
+
+/* What a site becomes. Where its own form cannot do it the site calls its home, the trampoline, which can. */
+static struct insn plan_insn(const struct site *site, const struct insn *now, static_call_fn func)
+{
+	uintptr_t end = site->address + site->prefixes + CORE, operand;
+	enum form form = wanted_form(func, &operand);
+	bool at_home = now->form == FORM_CALL && now->operand == site->home;
+
+	/* A call that may not be changed is right where it is, if that is its trampoline. */
+	if (at_home && policy_site(site, FORM_CALL, form) == HOW_REFUSED) {
+		shortfall.kept++;
+		return *now;
+	}
+	if (form != FORM_CALL && policy_keeps_call(site, now->form)) {
+		shortfall.kept++;
+		form = FORM_CALL;
+		operand = site->home;
+	} else if (form == FORM_CALL && policy_constrained(WITHOUT_TEXT)) {
+		operand = site->home;
+	} else if (form == FORM_CALL && !insn_reaches(end, operand)) {
+		shortfall.far++;
+		operand = site->home;
+	}
+	return insn_make_site(site->address, site->prefixes, form, operand);
+}
+
+static int plan_site(struct site *site, static_call_fn func)
+{
+	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)(site->prefixes + CORE) };
+	struct insn from = insn_read_site(site->address, site->prefixes), to = plan_insn(site, &from, func);
+
+	poke.operand = to.operand;
+	return queue(poke, from, to, policy_site(site, from.form, to.form), site->key);
+}
+
+static int plan_tramp(const struct tramp *tramp, static_call_fn func)
+{
+	struct poke poke = { .address = tramp->address, .length = WORD };
+	uintptr_t operand = (uintptr_t)func;
+	struct insn to;
+
+	if (policy_constrained(WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
+		operand = tramp->address + TRAMP_FAR;
+	else if (!func)
+		operand = tramp->address + TRAMP_RETURN;
+	to = insn_make_tramp(tramp->address, operand);
+	poke.operand = to.operand;
+	return queue(poke, insn_read_tramp(tramp->address), to, policy_tramp(), tramp->key);
+}
+
+static int plan_key(const struct change *change)
+{
+	size_t sites_count, tramps_count;
+	struct site *sites = index_sites(change->key, &sites_count);
+	struct tramp *tramps = index_tramps(change->key, &tramps_count);
+	int error = 0;
+
+	for (size_t i = 0; i < tramps_count && !error; i++)
+		error = plan_tramp(&tramps[i], change->func);
+	for (size_t i = 0; i < sites_count && !error; i++)
+		error = plan_site(&sites[i], change->func);
+	return error;
+}
+
+static int plan_all(unsigned constraints)
+{
+	int error = 0;
+
+	policy_constrain(constraints);
+	plan = (struct plan){ NULL, 0 };
+	plan_array.count = 0;
+	shortfall.far = shortfall.kept = 0;
+	for (size_t i = 0; i < journal.count && !error; i++)
+		error = plan_key(&journal.changes[i]);
+	if (!error && array_sort(&plan_array, &plan_scratch, sizeof(struct poke), compare_pokes))
+		error = fail(-ENOMEM, "no memory for the plan", 0, NULL);
+	if (!error)
+		plan = (struct plan){ plan_array.items, plan_array.count };
+	return error;
+}
+
+static int plan_for_threads(unsigned constraints)
+{
+	int error = plan_all(constraints);
+	enum threads threads;
+
+	if (error || !plan.count || !(sync_by_signal() || poke_traps(plan.pokes, plan.count)))
+		return error;
+	threads = threads_look();
+	if (threads == THREADS_TRAP)
+		return 0;
+	if (threads == THREADS_BLOCK && (sync_by_signal() || policy_protocol() != STATIC_CALL_AUTO))
+		return fail(-EBUSY, "a thread blocks SIGTRAP, and would be killed by it", 0, NULL);
+	/* A debugger gets the signal first, and stops the program. */
+	error = plan_all(constraints | WITHOUT_INT3);
+	if (error == -EBUSY && threads == THREADS_TRACED)
+		return plan_all(constraints);
+	if (!error)
+		COUNT(without_int3, 1);
+	return error;
+}
+
+static void plan_done(void)
+{
+	COUNT(far_targets, shortfall.far);
+	COUNT(kept_calls, shortfall.kept);
+}

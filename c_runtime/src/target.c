@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What may be called. A target that is not in executable memory (data, a library that was closed) is refused; the
+ * kernel is asked, since code also comes from mmap: PROCMAP_QUERY (Linux 6.11) or the text of /proc/self/maps.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* <linux/fs.h> of 6.11 and later; Debian 12 has 6.1's. */
+struct map_query {
+	uint64_t size, flags, address, start, end, found_flags, page_size, offset, inode;
+	uint32_t major, minor, name_size, build_id_size;
+	uint64_t name, build_id;
+};
+#define MAP_QUERY _IOWR('f', 17, struct map_query)
+#define MAP_QUERY_EXECUTABLE 4u
+
+static struct target_lookup target_open(void)
+{
+	struct target_lookup lookup = { .maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC) };
+
+	return lookup;
+}
+
+static void target_close(const struct target_lookup *lookup)
+{
+	if (lookup->maps >= 0)
+		close(lookup->maps);
+}
+
+static uintptr_t hexadecimal(const char **text)
+{
+	uintptr_t value = 0;
+
+	for (;; ++*text) {
+		unsigned char c = (unsigned char)**text;
+
+		if (c >= '0' && c <= '9')
+			value = value * 16 + c - '0';
+		else if (c >= 'a' && c <= 'f')
+			value = value * 16 + c - 'a' + 10;
+		else
+			return value;
+	}
+}
+
+/* One line, "start-end rwxp ...": whether it is the executable mapping of the address. */
+static bool line_has(struct target_lookup *lookup, const char *line, uintptr_t address)
+{
+	uintptr_t start = hexadecimal(&line), end;
+
+	line += *line == '-';
+	end = hexadecimal(&line);
+	if (address < start || address >= end || strlen(line) < 4 || line[3] != 'x')
+		return false;
+	lookup->start = start;
+	lookup->end = end;
+	return true;
+}
+
+/* Read the maps from the beginning. The buffer holds the beginning of a line at least; the rest may be cut off. */
+static bool search(struct target_lookup *lookup, uintptr_t address)
+{
+	char buffer[1024];
+	size_t kept = 0;
+	ssize_t got;
+
+	if (lseek(lookup->maps, 0, SEEK_SET))
+		return false;
+	while ((got = read(lookup->maps, buffer + kept, sizeof(buffer) - 1 - kept)) > 0) {
+		char *line = buffer, *newline;
+
+		buffer[kept + (size_t)got] = 0;
+		while ((newline = strchr(line, '\n'))) {
+			*newline = 0;
+			if (line_has(lookup, line, address))
+				return true;
+			line = newline + 1;
+		}
+		kept = strlen(line);
+		if (kept == sizeof(buffer) - 1)
+			kept = 64; /* a long name: its line's head is enough */
+		memmove(buffer, line, kept);
+	}
+	return false;
+}
+
+static bool target_executable(struct target_lookup *lookup, static_call_fn func)
+{
+	uintptr_t address = (uintptr_t)func;
+	struct map_query query = { .size = sizeof(query), .flags = MAP_QUERY_EXECUTABLE, .address = address };
+	unsigned char resident;
+
+	if (address >= lookup->start && address < lookup->end)
+		return true;
+	if (lookup->maps < 0)
+		return !mincore((void *)(address & ~(PAGE - 1)), 1, &resident);
+	if (!ioctl(lookup->maps, MAP_QUERY, &query)) {
+		lookup->start = query.start;
+		lookup->end = query.end;
+		return true;
+	}
+	return errno != ENOENT && search(lookup, address);
+}
+
+static enum form target_folded(static_call_fn func, uintptr_t *constant)
+{
+	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	const uint8_t *code = (const uint8_t *)(uintptr_t)func;
+	uint32_t immediate;
+
+	if (!memcmp(code, endbr64, sizeof(endbr64)))
+		code += sizeof(endbr64);
+	if (code[0] == 0xc3)
+		return FORM_NOP;
+	/* xor %eax, %eax, both ways to encode it; mov $imm, %eax. Each before a ret. */
+	if ((code[0] == 0x31 || code[0] == 0x33) && code[1] == 0xc0 && code[2] == 0xc3) {
+		*constant = 0;
+		return FORM_CONSTANT;
+	}
+	if (code[0] == 0xb8 && code[5] == 0xc3) {
+		memcpy(&immediate, code + 1, sizeof(immediate));
+		*constant = immediate;
+		return FORM_CONSTANT;
+	}
+	return FORM_CALL;
+}

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""Every environment that is hostile to patching (issue 4, point 4). In all of them every call is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.hosts import FORMS, INTEL, facts, launcher, made, tried
+from tests.runtime.linking import ALIGNED, COMPACT, TRAMPOLINE
+
+STATES = ("a", "b", "null", "far", "ret0", "b", "a")
+DONE = " ".join("0" for _ in STATES)
+MPROTECT, OPENAT, MEMBARRIER = 10, 257, 324
+WRITE_MPROTECT, WRITE_PROC_MEM, WRITE_SLOT = "1", "2", "3"
+INLINE = (ALIGNED, COMPACT)
+
+
+def refused(error: int) -> str:
+    return " ".join(str(-error) for _ in STATES)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hosts")
+
+
+# ---- SIGTRAP ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["b", "null"])
+@pytest.mark.parametrize("protocol", ["auto", "int3-push", "int3-resume", "int3-stub"])
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_a_thread_blocks_sigtrap(folder: Path, form: tuple[str, str], protocol: str, state: str) -> None:
+    """`auto` does without int3 where it can; what it cannot do, or was asked to do by int3, is -EBUSY."""
+    said = facts(made(folder, "host_blocked", form), state, STATIC_CALL_PROTOCOL=protocol)
+    assert said["back"] == said["open"] == "0"
+    if protocol != "auto" or form == COMPACT:
+        assert said["blocked"] == str(-errno.EBUSY)
+        assert int(said["open_int3_pokes"]) > int(said["blocked_int3_pokes"])
+        return
+    assert said["blocked"] == "0" and said["blocked_int3_pokes"] == said["back_int3_pokes"]
+    if form == ALIGNED and state == "null" and INTEL:
+        assert said["blocked_without_int3"] == "1" and said["blocked_kept_calls"] != "0"
+        assert said["open_without_int3"] == "1" and said["open_int3_pokes"] != said["back_int3_pokes"]
+
+
+TRAPS = {
+    "int3": 0x80,
+    "int3-long": 0x80,
+    "icebp": 1,
+    "step": 2,
+    "raise": -6,
+    "kill": 0,
+    "2": 2,
+    "3": 3,
+    "4": 4,
+    "6": 6,
+    "-1": -1,
+}
+"""Traps of others, and the si_code that each comes with."""
+
+
+@pytest.mark.parametrize("kind", TRAPS)
+@pytest.mark.parametrize("owner", ["before", "after", "rude"])
+def test_traps_of_others_reach_them(folder: Path, owner: str, kind: str) -> None:
+    """Who had SIGTRAP before us, who took it after us and hands on to us, and who took it and hands on nothing."""
+    form = COMPACT if owner == "after" else ALIGNED
+    said = facts(made(folder, "host_trap", form), owner, kind, STATIC_CALL_PROTOCOL="int3-push")
+    assert int(said["code"]) == TRAPS[kind]
+    if kind == "step":
+        assert int(said["theirs"]) >= 2
+    else:
+        assert said["theirs"] == ("2" if owner == "after" else "1")
+
+
+@pytest.mark.parametrize("kind", ["raise", "kill", "-1"])
+def test_sigtrap_is_ignored(folder: Path, kind: str) -> None:
+    assert facts(made(folder, "host_trap"), "ignored", kind, STATIC_CALL_PROTOCOL="int3-push")["theirs"] == "0"
+
+
+NOBODYS = [("ignored", "int3"), ("default", "int3"), ("default", "raise"), ("default", "kill")]
+
+
+@pytest.mark.parametrize(("owner", "kind"), NOBODYS)
+def test_a_trap_of_nobody_ends_the_program_as_ever(folder: Path, owner: str, kind: str) -> None:
+    done = tried(made(folder, "host_trap"), owner, kind, STATIC_CALL_PROTOCOL="int3-push")
+    assert done.returncode == -signal.SIGTRAP, done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["auto", "int3-push", "int3-resume", "int3-stub"])
+@pytest.mark.parametrize("form", INLINE, ids="-".join)
+def test_handlers_call_and_update_in_a_storm(folder: Path, form: tuple[str, str], protocol: str) -> None:
+    """On alternate stacks, by timers, and in the middle of an update, where another update is -EDEADLK."""
+    said = facts(made(folder, "host_handlers", form), "150", STATIC_CALL_PROTOCOL=protocol)
+    assert said["wrong"] == said["odd"] == "0"
+    assert int(said["by_timer"]) and int(said["in_update"]) and int(said["handler_updates"])
+
+
+# ---- what the kernel refuses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["auto", "int3-push", "int3-resume", "int3-stub"])
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_no_membarrier(folder: Path, form: tuple[str, str], protocol: str) -> None:
+    """Each thread is synchronised by a signal, and the statistics say so."""
+    confined = (launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}", made(folder, "host_update", form))
+    said = facts(*confined, "-r", "3", *STATES, STATIC_CALL_PROTOCOL=protocol)
+    assert said["to"] == " ".join([DONE] * 3) and said["wrong"] == "0"
+    assert said["signalled"] == said["synchronisations"] != "0"
+
+
+NO_MPROTECT = {
+    "whole": f"{MPROTECT}={errno.EPERM}",
+    "exec": f"{MPROTECT}:2:4={errno.EACCES}",
+    "write": f"{MPROTECT}:2:2={errno.EACCES}",
+}
+
+
+@pytest.mark.parametrize("protocol", ["auto", "int3-push", "int3-stub"])
+@pytest.mark.parametrize("rule", NO_MPROTECT)
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_mprotect_is_refused(folder: Path, form: tuple[str, str], rule: str, protocol: str) -> None:
+    program = made(folder, "host_update", form)
+    by_proc_mem(facts(program, *STATES, CONFINE=NO_MPROTECT[rule], STATIC_CALL_PROTOCOL=protocol))
+
+
+def by_proc_mem(said: dict[str, str]) -> None:
+    assert said["to"] == DONE and said["wrong"] == "0"
+    assert said["write"] == WRITE_PROC_MEM and int(said["without_mprotect"]) >= 6
+    assert said["atomic_pokes"] == "0" and said["int3_pokes"] != "0"
+
+
+NO_WRITING = f"{MPROTECT}={errno.EPERM} {OPENAT}={errno.EACCES}"
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_all_writing_is_refused(folder: Path, form: tuple[str, str]) -> None:
+    said = facts(made(folder, "host_update", form), *STATES, CONFINE=NO_WRITING)
+    assert said["to"] == refused(errno.EPERM) and said["wrong"] == "0"
+    assert "mprotect" in said["failure"] and "/proc/self/mem" in said["failure"]
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_slots_need_no_writing_of_text(folder: Path, form: tuple[str, str]) -> None:
+    program = made(folder, "host_update", form, "gcc-12", "-DSTATIC_CALL_SLOTS")
+    said = facts(program, *STATES, CONFINE=NO_WRITING)
+    assert said["to"] == DONE and said["wrong"] == "0"
+    assert said["write"] == WRITE_SLOT and said["without_mprotect"] != "0"
+    said = facts(program, *STATES)
+    assert said["to"] == DONE and said["wrong"] == "0" and said["write"] == WRITE_MPROTECT
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_memory_that_gains_no_execute_permission(folder: Path, form: tuple[str, str]) -> None:
+    """PR_SET_MDWE, Linux 6.3."""
+    by_proc_mem(facts(made(folder, "host_update", form), "-m", *STATES))
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_sealed_text(folder: Path, form: tuple[str, str]) -> None:
+    """mseal, Linux 6.10: mprotect is -EPERM. /proc/self/mem still writes (seen on 6.18)."""
+    said = facts(made(folder, "host_update", form), "-s", *STATES)
+    if said["sealed"] == "1":
+        by_proc_mem(said)
+    else:
+        assert said["to"] == DONE and said["wrong"] == "0"
+
+
+# ---- file systems -----------------------------------------------------------------------------------------------
+
+
+def in_a_namespace(script: str, *command: str | Path) -> dict[str, str]:
+    """With mounts of its own; as who may not, in a user namespace."""
+    unshare = ("unshare", "-m", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+    return facts(*unshare, "sh", "-ec", script + '; exec "$@"', "sh", *command)
+
+
+@pytest.mark.parametrize("protocol", ["auto", "int3-push"])
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_proc_is_absent(folder: Path, form: tuple[str, str], protocol: str) -> None:
+    script = f"mount -t tmpfs none /proc; ! test -e /proc/self; export STATIC_CALL_PROTOCOL={protocol}"
+    said = in_a_namespace(script, made(folder, "host_update", form), *STATES)
+    assert said["to"] == DONE and said["wrong"] == "0" and said["write"] == WRITE_MPROTECT
+
+
+def test_proc_and_membarrier_are_absent(folder: Path) -> None:
+    """Nobody can be synchronised: an error, and nothing has changed."""
+    confined = (launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}", made(folder, "host_update", COMPACT))
+    said = in_a_namespace("mount -t tmpfs none /proc", *confined, *STATES[1:])
+    assert set(said["to"].split()) == {str(-errno.ENOENT)} and said["wrong"] == "0"
+
+
+@pytest.mark.parametrize("form", INLINE, ids="-".join)
+def test_read_only_file_systems(folder: Path, form: tuple[str, str]) -> None:
+    program = made(folder, "host_update", form)
+    mounts = f"mount --bind {folder} {folder}; mount -o remount,ro,bind {folder}; mount -o remount,ro,bind /"
+    said = in_a_namespace(f"{mounts}; ! touch {program} 2>/dev/null", program, *STATES)
+    assert said["to"] == DONE and said["wrong"] == "0" and said["write"] == WRITE_MPROTECT
+
+
+# ---- debuggers, emulators, sanitizers ----------------------------------------------------------------------------
+
+
+def gdb(*arguments: str | Path) -> str:
+    return tried("gdb", "-nx", "-batch", *arguments, DEBUGINFOD_URLS="").stdout
+
+
+@pytest.mark.parametrize("form", [ALIGNED, TRAMPOLINE], ids="-".join)
+def test_gdb_sees_no_trap(folder: Path, form: tuple[str, str]) -> None:
+    said = gdb("-ex", "run", "--args", made(folder, "host_update", form), "-r", "5", *STATES)
+    assert "exited normally" in said and "SIGTRAP" not in said, said
+    assert "\nwrong 0\n" in said and "\ntraps 0\n" in said and "\nint3_pokes 0\n" in said
+    assert said.count(" 0\n") > 5 * len(STATES) and "to a -" not in said
+
+
+TO_MAIN = ("-ex", "break main", "-ex", "run", "-ex", "delete")
+
+
+def test_gdb_stops_for_an_int3_that_was_needed(folder: Path) -> None:
+    """
+    Patched compact sites have no way but int3. gdb stops a thread that runs into one, as for any SIGTRAP; told to
+    pass it (once the program runs: its own breakpoints' would be passed as well) it does not, and all is well.
+    """
+    program = made(folder, "host_stub", COMPACT)
+    stopped = gdb(*TO_MAIN, "-ex", "continue", "--args", program)
+    assert "received signal SIGTRAP" in stopped and "exited" not in stopped
+    passed = gdb(*TO_MAIN, "-ex", "handle SIGTRAP nostop noprint pass", "-ex", "signal 0", "--args", program)
+    assert "exited normally" in passed and "received signal" not in passed, passed
+    assert "\nelsewhere 0\n" in passed and "\ntraps 0\n" not in passed
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_valgrind(folder: Path, form: tuple[str, str]) -> None:
+    """Updates take effect without --smc-check=all."""
+    valgrind = ("valgrind", "-q", "--error-exitcode=9", "--fair-sched=yes")
+    said = facts(*valgrind, made(folder, "host_update", form), *STATES)
+    assert said["to"] == DONE and said["wrong"] == "0"
+
+
+@pytest.mark.parametrize("form", FORMS, ids="-".join)
+def test_qemu_user_mode(folder: Path, form: tuple[str, str]) -> None:
+    """
+    Its default processor is AMD's, so aligned sites change by stores. It has a thread of its own that blocks all
+    signals, which looks like one of the program's: what needs an int3 is -EBUSY then, or done without.
+    """
+    said = facts("qemu-x86_64", made(folder, "host_update", form), *STATES)
+    assert said["wrong"] == "0" and int(said["calls"]) > 0
+    if form == COMPACT:
+        assert set(said["to"].split()) <= {"0", str(-errno.EBUSY)} and "0" in said["to"].split()
+    else:
+        assert said["to"] == DONE
+
+
+@pytest.mark.parametrize(
+    ("cc", "sanitizer", "form"),
+    [
+        ("gcc-12", "thread", COMPACT),
+        ("gcc-12", "address,undefined", ALIGNED),
+        ("clang-14", "thread", ALIGNED),
+        ("clang-14", "address,undefined", COMPACT),
+    ],
+)
+def test_sanitizers(folder: Path, cc: str, sanitizer: str, form: tuple[str, str]) -> None:
+    flags = ("-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=undefined")
+    program = made(folder, "host_update", form, cc, *flags)
+    for protocol in ("auto", "int3-push", "int3-resume"):
+        said = facts(program, "-r", "5", *STATES, STATIC_CALL_PROTOCOL=protocol, TSAN_OPTIONS="exitcode=66")
+        assert set(said["to"].split()) == {"0"} and said["wrong"] == "0"
+
+
+# ---- shadow stacks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", INLINE, ids="-".join)
+def test_a_shadow_stack_sends_traps_to_the_stub(folder: Path, form: tuple[str, str]) -> None:
+    """The target sees where it will return: in the stub if there is a shadow stack (pretended), or if asked for."""
+    plain = made(folder, "host_stub", form)
+    shadow = made(folder, "host_stub", form, "gcc-12", "-DSTATIC_CALL_SHADOW_STACK=1")
+    pushed = facts(plain, STATIC_CALL_PROTOCOL="int3-push")
+    assert pushed["traps"] != "0" and pushed["in_stubs"] == pushed["elsewhere"] == "0"
+    for program, protocol in ((shadow, "int3-push"), (plain, "int3-stub")):
+        stubbed = facts(program, STATIC_CALL_PROTOCOL=protocol)
+        assert stubbed["in_stubs"] != "0" and stubbed["elsewhere"] == "0"
+
+
+@pytest.mark.parametrize("form", INLINE, ids="-".join)
+def test_a_real_shadow_stack(folder: Path, form: tuple[str, str]) -> None:
+    """Where processor and kernel have one; elsewhere the program finds that it cannot be had."""
+    done = tried(made(folder, "host_stub", form), "shadow", STATIC_CALL_PROTOCOL="int3-push")
+    if " user_shstk" not in Path("/proc/cpuinfo").read_text():
+        assert done.returncode == 5
+        return
+    assert done.returncode == 0, done.stderr
+    assert "\nelsewhere 0\n" in done.stdout and "in_stubs 0\n" not in done.stdout

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""Torn updates: threads call while one updates as fast as it can. Broken runtimes must be found out by it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.torn import PROTOCOLS, SITES, THREADS, TRANSITIONS, build_torn, counted, refused, run_torn
+from tests.toolchain import FORMS, INCLUDE, ROOT, instrumented, run
+
+MILLISECONDS = 100
+
+
+@pytest.fixture(scope="session")
+def torn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    mode, layout = request.param
+    return build_torn(tmp_path_factory.mktemp("torn"), mode, layout)
+
+
+def alternate(protocol: str, transition: str) -> int:
+    """2 or 8 threads: half of the cases each. `make stress` has them all."""
+    return THREADS[(PROTOCOLS.index(protocol) + list(TRANSITIONS).index(transition)) % 2]
+
+
+# To a trampoline a folded target is like any other.
+CASES = [
+    pytest.param(form, protocol, transition, id="-".join((*form, protocol, transition)))
+    for form, protocol, transition in product(FORMS, PROTOCOLS, TRANSITIONS)
+    if not (form[0] == "trampoline" and "folded" in transition)
+]
+
+
+@pytest.mark.parametrize(("torn", "protocol", "transition"), CASES, indirect=["torn"])
+def test_every_call_is_whole(torn: Path, protocol: str, transition: str) -> None:
+    layout = "compact" if "compact" in torn.name else "aligned"
+    done = run_torn(torn, protocol, transition, MILLISECONDS, alternate(protocol, transition))
+    if refused(layout, protocol, transition):
+        assert done.returncode == 3, done.stdout + done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = counted(done.stdout)
+    assert count["wrong"] == 0 and count["updates"] >= 10 and count["calls"] > 0
+    # Three synchronisations an update at the most, however many sites it changes.
+    assert count["syncs"] <= 3 * count["updates"]
+    if protocol == "atomic":
+        assert count["int3"] == 0 and count["atomic"] > 0
+    if protocol.startswith("int3"):
+        # The first update may have nothing to change: the key had that target already.
+        assert count["atomic"] == 0 and count["syncs"] >= 3 * (count["updates"] - 1)
+
+
+@pytest.mark.parametrize("torn", FORMS, indirect=True, ids="-".join)
+def test_where_the_sites_are(torn: Path) -> None:
+    """Compact sites straddle cache lines and pages at each of the five places that they can; the others never do."""
+    count = counted(run_torn(torn, "auto", "call-call", 0, 2).stdout)
+    assert count["sites"] == (0 if "trampoline" in torn.name else SITES)
+    assert (count["lines"], count["pages"]) == ((10, 5) if "compact" in torn.name else (0, 0))
+
+
+# ---- broken runtimes: what they do wrong must show --------------------------------------------------------------
+
+Replacement = tuple[str, str, str]  # a file under c_runtime/src, a text that is there once, what takes its place
+
+
+@pytest.fixture(scope="session")
+def torn_objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """torn.c compiled in each layout, to be linked with this or that runtime."""
+    folder = tmp_path_factory.mktemp("objects")
+    for layout in ("aligned", "compact"):
+        (source,) = instrumented("torn", folder / layout, "inline-asm", layout)
+        run(["gcc-12", "-std=gnu11", "-O2", INCLUDE, "-c", source, "-o", folder / f"{layout}.o"])
+    return {layout: folder / f"{layout}.o" for layout in ("aligned", "compact")}
+
+
+def with_runtime(folder: Path, torn_object: Path, *replacements: Replacement) -> Path:
+    """Link with a copy of the runtime in which texts are replaced."""
+    shutil.copytree(ROOT / "c_runtime", folder / "c_runtime")
+    for name, old, new in replacements:
+        path = folder / "c_runtime" / "src" / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{name}: {old!r} is there {text.count(old)} times"
+        path.write_text(text.replace(old, new))
+    runtime = folder / "c_runtime" / "static_call_runtime.c"
+    run(["gcc-12", "-std=gnu11", "-O0", "-w", torn_object, runtime, "-pthread", "-o", folder / "torn"])
+    return folder / "torn"
+
+
+FIRST = "error = poke_first(pokes, count, INT3);"
+REST = "error = poke_rest(pokes, count, false);"
+LAST = "error = poke_first(pokes, count, PREFIX);\n\treturn error"
+BYTE = "error = pages_store_text(poke->address + i, bytes[i], 1);"
+PUBLISHED = "published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);\n"
+STALE = "*(const volatile uint8_t *)address != INT3"
+STORES = "\tfor (size_t i = 0; i < count; i++)\n\t\tstored +="
+PUBLISH = "\t\ttrap_publish(pokes, count);\n\t\terror = poke_int3(pokes, count);\n"
+RETIRE = "\t\tif (!error)\n\t\t\ttrap_retire();\n"
+GO = "(greg_t)poke->target;\n}\n\n/* Do"
+RESUMES = "target_only && one_displacement(site) && !policy_constrained(WITHOUT_STORES) ? HOW_RESUME : HOW_PUSH"
+
+# Races that are rare by themselves become certain: an update sleeps before and between its steps, a thread before its
+# trap is answered.
+DECLARE = ("runtime.h", "#include <signal.h>\n", "#include <signal.h>\nextern int usleep(unsigned);\n")
+SLOW_STEPS = ("poke.c", f"\tint {FIRST}\n", f"\tint {FIRST}\n\n\tusleep(500);\n")
+SLOW_BYTES = ("poke.c", BYTE, f"{{ {BYTE} usleep(100); }}")
+SLOW_TRAPS = ("trap.c", PUBLISHED, f"{PUBLISHED}\t\tusleep(300);\n")
+SLOW_LOOKS = ("trap.c", f"\t\tif ({STALE})", f"\t\tusleep(300);\n\t\tif ({STALE})")
+PAUSES = ("poke.c", STORES, f"\tusleep(500);\n{STORES}")
+SLOW = (SLOW_STEPS, SLOW_BYTES, SLOW_TRAPS, SLOW_LOOKS, PAUSES)
+
+# What is broken: the layout, the protocol and the transition by which it shows, and how to break it.
+BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
+    "the core is written without int3": (
+        "compact", "int3-push", "call-nop", [("poke.c", f"int {FIRST}", "int error = 0;"), SLOW_BYTES]
+    ),
+    "a target is written without int3": (
+        "compact", "int3-push", "near-far", [("poke.c", f"int {FIRST}", "int error = 0;"), SLOW_BYTES]
+    ),
+    "the first byte comes back before the rest": (
+        "compact", "int3-push", "call-constant",
+        [("poke.c", REST, f"error = poke_first(pokes, count, PREFIX);\n\tif (!error)\n\t\t{REST}"), SLOW_BYTES],
+    ),
+    "a thread resumes though the core changes": (
+        "compact", "int3-resume", "call-nop",
+        [
+            ("policy.c", "site->rested || protocol == STATIC_CALL_INT3_RESUME || ", ""),
+            ("policy.c", RESUMES, "HOW_RESUME"),
+            SLOW_STEPS,
+        ],
+    ),
+    "an int3 that is gone is not run again": (
+        "aligned", "int3-push", "call-nop",
+        [("trap.c", STALE, "false"), SLOW_STEPS, SLOW_TRAPS, PAUSES],
+    ),
+    "nothing is published while int3s stand": (
+        "aligned", "int3-stub", "call-call",
+        [("poke.c", PUBLISH + RETIRE, "\t\terror = poke_int3(pokes, count);\n"), SLOW_STEPS],
+    ),
+    "a thread that traps skips the call": (
+        "aligned", "int3-push", "call-call",
+        [("trap.c", GO, GO.replace("poke->target", "(poke->address + poke->length)")), SLOW_STEPS],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_protocol_is_found(name: str, torn_objects: dict[str, Path], tmp_path: Path) -> None:
+    """The program counts wrong values, or dies of what it ran into."""
+    layout, protocol, transition, replacements = BROKEN[name]
+    binary = with_runtime(tmp_path, torn_objects[layout], DECLARE, *replacements)
+    done = run_torn(binary, protocol, transition, 10000, 2)
+    if done.returncode == 1:
+        assert counted(done.stdout)["wrong"] > 0 or "torn: result" in done.stderr
+    else:
+        assert -done.returncode in {signal.SIGTRAP, signal.SIGSEGV, signal.SIGILL, signal.SIGBUS}, done.stdout
+
+
+@pytest.mark.parametrize("layout", ["aligned", "compact"])
+def test_sleeping_between_the_steps_breaks_nothing(
+    layout: str, torn_objects: dict[str, Path], tmp_path: Path
+) -> None:
+    """So it is what the runtimes above break that shows; and a thread may be late in its trap.
+
+    It may look only when the next update has put its int3 at the same place: still ours.
+    """
+    binary = with_runtime(tmp_path, torn_objects[layout], DECLARE, *SLOW)
+    stale = 0
+    for protocol, transition in (("int3-push", "call-nop"), ("int3-resume", "call-call"), ("int3-stub", "near-far")):
+        done = run_torn(binary, protocol, transition, 250, 4)
+        count = counted(done.stdout)
+        assert done.returncode == 0 and count["wrong"] == 0 and count["traps"] > 0, done.stdout + done.stderr
+        stale += count["stale"]
+    assert stale > 0
