@@ -18,6 +18,10 @@ need spin spin
 need ld.lld-14 lld-14
 need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 need qemu-aarch64 qemu-user
+need qemu-x86_64 qemu-user
+need gdb gdb
+need valgrind valgrind
+need unshare util-linux
 need make make
 # What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.
 need_file() { # package, what a pattern has found

@@ -21,7 +21,7 @@ enum static_call_protocol {
 	 * with a shadow stack goes on as in INT3_STUB.)
 	 */
 	STATIC_CALL_INT3_PUSH,
-	/** int3 on the first byte; a thread that traps finishes the rest itself and returns to it. */
+	/** int3 on the first byte; a thread that traps goes on behind it, at the call that stands there. */
 	STATIC_CALL_INT3_RESUME,
 	/** int3 on the first byte; a thread that traps makes the call in cold text of the site's own. */
 	STATIC_CALL_INT3_STUB,

@@ -44,19 +44,14 @@ static void lost_target(void)
 /* At exit libraries are finished, but their code stays. */
 static bool exiting;
 
-static void library_exits(void)
+static void at_exit(void)
 {
 	__atomic_store_n(&exiting, true, __ATOMIC_RELAXED);
 }
 
-static bool library_exiting(void)
-{
-	return __atomic_load_n(&exiting, __ATOMIC_RELAXED);
-}
-
 static void watch_exit(void)
 {
-	atexit(library_exits);
+	(void)atexit(at_exit);
 }
 
 static void library_watch_exit(void)
@@ -81,7 +76,7 @@ static void library_leaves(const struct __static_call_object *object)
 	struct tramp *tramps;
 	size_t count;
 
-	if (index_refresh())
+	if (__atomic_load_n(&exiting, __ATOMIC_RELAXED) || index_refresh())
 		return;
 	tramps = index_tramps(NULL, &count);
 	for (size_t i = 0; i < count; i++) {

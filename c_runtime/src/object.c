@@ -141,13 +141,14 @@ static void remove_object(struct __static_call_object *object)
 
 void __static_call_rt_unregister(struct __static_call_object *object)
 {
+	static bool over;
 	struct guard guard;
 
-	/* The executable goes only with the process. What its libraries update then must still be whole. */
-	if (object->program)
-		library_exits();
-	if (library_exiting() || update_begin(&guard))
+	if (update_begin(&guard))
 		return;
-	remove_object(object);
+	/* The executable goes only with the process. What destructors of its libraries update then must still be whole. */
+	over |= object->program;
+	if (!over)
+		remove_object(object);
 	update_end(&guard);
 }

@@ -231,7 +231,7 @@ static bool is_protected(uintptr_t address)
 static int pages_store_pointer(static_call_fn *where, static_call_fn func)
 {
 	if (data_memory >= 0 && is_protected((uintptr_t)where))
-		return write_memory(data_memory, (uintptr_t)where, &func, sizeof(func));
+		return write_memory(data_memory, (uintptr_t)where, (const void *)&func, sizeof(func));
 	__atomic_store_n(where, func, __ATOMIC_RELEASE);
 	return 0;
 }

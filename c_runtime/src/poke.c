@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+/* The last four bytes of an instruction, a call's displacement. */
 static int poke_displacement(const struct poke *poke, uint64_t word)
 {
 	uint32_t displacement;

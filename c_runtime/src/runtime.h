@@ -217,8 +217,6 @@ static int poke_all(struct poke *pokes, size_t count);
 static bool poke_traps(const struct poke *pokes, size_t count);
 /* Put everything back, from whatever point poke_all() came to. 0 or -errno: then it is to be tried again. */
 static int poke_undo(const struct poke *pokes, size_t count);
-/* Store the last four bytes of an instruction, a call's displacement. 0 or -errno. */
-static int poke_displacement(const struct poke *poke, uint64_t word);
 
 /* ---- trap.c ---- */
 
@@ -306,9 +304,6 @@ static void library_arrives(const struct __static_call_object *object);
 static void library_leaves(const struct __static_call_object *object);
 /* From the first update on: at exit libraries leave as well, and nothing is lost. Not under the update lock. */
 static void library_watch_exit(void);
-/* Whether the program is at its end, where objects go that stay in memory. */
-static bool library_exiting(void);
-static void library_exits(void);
 
 /* ---- update.c ---- */
 

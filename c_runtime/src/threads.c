@@ -55,7 +55,7 @@ static unsigned long status_field(pid_t thread, const char *name, int base)
 	ssize_t got = -1;
 	int file;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file >= 0) {
 		got = read(file, text, sizeof(text) - 1);

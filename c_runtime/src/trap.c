@@ -92,13 +92,12 @@ static const struct poke *find(uintptr_t address)
 }
 
 /*
- * Torvalds's continuation: write what is to be written, leave the int3, return to the byte behind it, which is the
- * rest of the instruction without its first prefix. The store is the updater's own, of the same value: whoever
- * comes first. Returning from a signal serialises, so this thread runs what it wrote.
+ * The rest of the instruction, without its first prefix: a call of the old target or of the new one, whichever stands
+ * there when it is run. (Torvalds's handler stores the new displacement itself. That gains nothing, since the update is
+ * not over before the updater has; and while an update is put back it would store the wrong one.)
  */
 static void resume(const struct poke *poke, greg_t *registers)
 {
-	(void)poke_displacement(poke, poke->to);
 	registers[REG_RIP] = (greg_t)(poke->address + 1);
 }
 
@@ -226,19 +225,21 @@ static void default_action(const siginfo_t *info, ucontext_t *context)
 	if (is_int3(info))
 		context->uc_mcontext.gregs[REG_RIP] -= 1;
 	else
-		raise(SIGTRAP);
+		(void)raise(SIGTRAP);
 }
 
 /*
  * A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. A
- * handler that came after us may hand the trap back to us, as the one it had found: then it goes to the owner before.
+ * handler that came after us may hand the trap back to us, as the one it had found: then it goes to the owner before,
+ * and after the first to the last again (two copies of the runtime chain to each other), until nobody has wanted it.
  */
 static void chain(int signal, siginfo_t *info, ucontext_t *context)
 {
 	static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 	const struct sigaction standard = { .sa_handler = SIG_DFL };
 	unsigned count = __atomic_load_n(&taken, __ATOMIC_ACQUIRE);
-	const struct sigaction *owner = depth < count ? &owners[(count - 1 - depth) % OWNERS] : &standard;
+	unsigned known = count < OWNERS ? count : OWNERS;
+	const struct sigaction *owner = known && depth < OWNERS ? &owners[(count - 1 - depth % known) % OWNERS] : &standard;
 
 	depth++;
 	if (owner->sa_flags & SA_SIGINFO)
@@ -271,6 +272,18 @@ static bool is_owner(const struct sigaction *action)
 	return false;
 }
 
+/*
+ * Whoever had the signal is chained to; once, also if it takes it again and again (another copy of the runtime does, and
+ * chains to us).
+ */
+static void remember(const struct sigaction *action)
+{
+	if (((action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_trap) || is_owner(action))
+		return;
+	owners[taken % OWNERS] = *action;
+	__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
+}
+
 static int trap_install(void)
 {
 	/* SIGTRAP itself stays open in the handler: a thread in it does not count as one that blocks it (threads.c). */
@@ -283,13 +296,10 @@ static int trap_install(void)
 		return -errno;
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
 		return 0;
-	/*
-	 * Whoever took the signal after us is chained to, as whoever had it before; once, also if it takes it again and again
-	 * (another copy of the runtime does, and chains to us).
-	 */
-	if (!is_owner(&now)) {
-		owners[taken % OWNERS] = now;
-		__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
-	}
-	return sigaction(SIGTRAP, &ours, NULL) ? -errno : 0;
+	/* Before it is ours, since a trap may come at once; and again, if somebody has just been faster. */
+	remember(&now);
+	if (sigaction(SIGTRAP, &ours, &now))
+		return -errno;
+	remember(&now);
+	return 0;
 }

@@ -81,8 +81,7 @@ def test_unexpected_bytes(folder: Path, form: tuple[str, str], when: str) -> Non
 
 
 @pytest.mark.parametrize("kernel", ["asked", "text", "none"])
-@pytest.mark.parametrize("form", FORMS, ids="-".join)
-def test_targets_that_are_no_code(folder: Path, form: tuple[str, str], kernel: str, tmp_path: Path) -> None:
+def test_targets_that_are_no_code(folder: Path, kernel: str, tmp_path: Path) -> None:
     """-EFAULT, by PROCMAP_QUERY and by the text of /proc/self/maps; without /proc only what is not mapped at all."""
-    program = made(folder, "fault_target", form)
+    program = made(folder, "fault_target")
     assert facts("sh", "-c", f'cd {tmp_path} && exec "$0" "$1"', program, kernel)["refused"] == "11"

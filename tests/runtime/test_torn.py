@@ -95,7 +95,7 @@ REST = "error = poke_rest(pokes, count, false);"
 LAST = "error = poke_first(pokes, count, PREFIX);\n\treturn error"
 BYTE = "error = pages_store_text(poke->address + i, bytes[i], 1);"
 PUBLISHED = "published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);\n"
-STALE = "*(const volatile uint8_t *)address != INT3"
+LOOK = "\t\tbyte = *(const volatile uint8_t *)address;\n"
 STORES = "\tfor (size_t i = 0; i < count; i++)\n\t\tstored +="
 PUBLISH = "\t\ttrap_publish(pokes, count);\n\t\terror = poke_int3(pokes, count);\n"
 RETIRE = "\t\tif (!error)\n\t\t\ttrap_retire();\n"
@@ -108,7 +108,7 @@ DECLARE = ("runtime.h", "#include <signal.h>\n", "#include <signal.h>\nextern in
 SLOW_STEPS = ("poke.c", f"\tint {FIRST}\n", f"\tint {FIRST}\n\n\tusleep(500);\n")
 SLOW_BYTES = ("poke.c", BYTE, f"{{ {BYTE} usleep(100); }}")
 SLOW_TRAPS = ("trap.c", PUBLISHED, f"{PUBLISHED}\t\tusleep(300);\n")
-SLOW_LOOKS = ("trap.c", f"\t\tif ({STALE})", f"\t\tusleep(300);\n\t\tif ({STALE})")
+SLOW_LOOKS = ("trap.c", LOOK, f"\t\tusleep(300);\n{LOOK}")
 PAUSES = ("poke.c", STORES, f"\tusleep(500);\n{STORES}")
 SLOW = (SLOW_STEPS, SLOW_BYTES, SLOW_TRAPS, SLOW_LOOKS, PAUSES)
 
@@ -134,7 +134,7 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     ),
     "an int3 that is gone is not run again": (
         "aligned", "int3-push", "call-nop",
-        [("trap.c", STALE, "false"), SLOW_STEPS, SLOW_TRAPS, PAUSES],
+        [("trap.c", "if (byte == PREFIX)", "if (false)"), SLOW_STEPS, SLOW_TRAPS, PAUSES],
     ),
     "nothing is published while int3s stand": (
         "aligned", "int3-stub", "call-call",

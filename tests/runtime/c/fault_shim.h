@@ -9,7 +9,7 @@ struct fault {
 	long number;           /* which call, from 1; 0 for none */
 	int error;             /* what it fails with; 0: the thread ends there */
 	bool persistent;       /* from that one on all calls of its kind fail */
-	void (*between)(void); /* called before that one and before every later one */
+	void (*between)(void); /* called before that one and between later ones; without a number before each */
 };
 
 /* Of this thread, until fault_disarm(), which returns how many calls there were. */

@@ -4,9 +4,12 @@
  * The target sees it by its return address: behind a site, or in a stub, which then jumps behind a site. What traps
  * is this thread itself, between the steps of its own update.
  *
- * usage: host_stub [shadow]    with a real one
+ * usage: host_stub [shadow|wait]    with a real one; waiting for a debugger once the sites have been patched
  * Prints how many calls were made in stubs and how many at sites.
  */
+#define _GNU_SOURCE
+#include <unistd.h>
+
 #include "fault_shim.h"
 #include "host_sites.h"
 
@@ -85,6 +88,30 @@ static __inline__ __attribute__((__always_inline__)) bool take_shadow_stack(void
 	return !result;
 }
 
+static bool is_traced(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	char line[256];
+	int tracer = 0;
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return tracer != 0;
+}
+
+static void wait_for_debugger(void)
+{
+	if (static_call_update(key, new_target) || static_call_update(key, old_target))
+		exit(6);
+	puts("patched");
+	fflush(stdout);
+	while (!is_traced())
+		usleep(10000);
+}
+
 int main(int argc, char **argv)
 {
 	struct static_call_statistics statistics;
@@ -93,6 +120,8 @@ int main(int argc, char **argv)
 		exit(5);
 	if (static_call_each_site(NULL, visit, NULL))
 		return 2;
+	if (argc == 2 && !strcmp(argv[1], "wait"))
+		wait_for_debugger();
 	for (int i = 0; i < 4; i++) {
 		fault_arm((struct fault){ .between = call });
 		if (static_call_update(key, i % 2 ? old_target : new_target))

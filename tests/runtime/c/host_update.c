@@ -23,7 +23,11 @@
 #define MOST 8
 
 DEFINE_STATIC_CALL(key, target_a);
+#ifdef FEW_SITES
+DEFINE_CALLS(key, SITES3(key))
+#else
 DEFINE_CALLS(key, SITES32(key))
+#endif
 
 int confine(const char *rules);
 

@@ -38,9 +38,9 @@ int foreign_target(void);
 int foreign_target(void) { return 9; }
 __asm__(".pushsection .text\n\t.globl __SCT__foreign\n__SCT__foreign:\n\tjmp foreign_target\n\t.popsection");
 
-static int call(void) { return static_call(key)(); }
-static void call_hook(void) { static_call_cond(hook)(); }
-static int call_foreign(void) { return static_call(foreign)(); }
+__attribute__((__noinline__)) static int call(void) { return static_call(key)(); }
+__attribute__((__noinline__)) static void call_hook(void) { static_call_cond(hook)(); }
+__attribute__((__noinline__)) static int call_foreign(void) { return static_call(foreign)(); }
 
 static struct static_call_statistics before, now;
 static void look(void)
@@ -120,7 +120,7 @@ static int trap_late(void)
 	static ucontext_t context;
 	siginfo_t info = { .si_signo = SIGTRAP, .si_code = SI_KERNEL };
 	struct sigaction action;
-	uintptr_t address = (uintptr_t)one;
+	uintptr_t address = (uintptr_t)STATIC_CALL_TRAMP_ADDR(key);
 
 	if (sigaction(SIGTRAP, NULL, &action) || !(action.sa_flags & SA_SIGINFO))
 		return 11;
