@@ -35,7 +35,7 @@ abi-fuzz: $(READY) tools
 csmith: $(READY) tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.csmith.run $(or $(N),300)
 
-# The update protocols, searched exhaustively (docs/model); how a fault comes about: ARGS="--story 'push, late'"
+# The update protocols, searched exhaustively (docs/model); how a fault comes about: ARGS="--story 'no second look'"
 model: $(READY) tools
 	$(BIN)/python -m tests.model.run $(ARGS)
 

@@ -21,6 +21,8 @@ need qemu-aarch64 qemu-user
 need qemu-x86_64 qemu-user
 need gdb gdb
 need valgrind valgrind
+need cppcheck cppcheck
+need clang-tidy-19 clang-tidy-19
 need unshare util-linux
 need make make
 # What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.

@@ -27,8 +27,8 @@ enum static_call_protocol {
 	STATIC_CALL_INT3_STUB,
 	/**
 	 * One aligned store a site. Where the processor's manual promises nothing for more, only targets change: a site
-	 * whose key is NULL or returns 0 goes on calling, its trampoline. Refuses with -EOPNOTSUPP compact sites whose
-	 * displacement is not aligned.
+	 * whose key is NULL or returns 0 goes on calling, its trampoline. A compact site whose displacement is not aligned
+	 * stays on its trampoline; -EOPNOTSUPP if another protocol has directed it before.
 	 */
 	STATIC_CALL_ATOMIC,
 };

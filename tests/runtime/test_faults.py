@@ -18,9 +18,12 @@ RUNS = (
     (TRAMPOLINE, "int3-push"),
 )
 WRITES = {"mprotect": "1", "memory": "2"}
-CASES = [(*run, write) for run in RUNS for write in WRITES if (run[1], write) != ("atomic", "memory")]
+SAME = (*((form, "int3-resume", "memory") for form in (ALIGNED, COMPACT)), (TRAMPOLINE, "int3-push", "memory"))
+CASES = [
+    (*run, write) for run in RUNS for write in WRITES if (*run, write) not in ((ALIGNED, "atomic", "memory"), *SAME)
+]
 cases = pytest.mark.parametrize(("form", "protocol", "write"), CASES, ids=["-".join((*f, p, w)) for f, p, w in CASES])
-"""All writing is by int3 without mprotect, so `atomic` is refused there."""
+"""Without mprotect all writing is by int3: `atomic` is refused, and others do what `int3-push` or `auto` does."""
 
 
 @pytest.fixture(scope="session")

@@ -283,7 +283,7 @@ def test_sanitizers(folder: Path, cc: str, sanitizer: str, form: tuple[str, str]
 def test_a_shadow_stack_sends_traps_to_the_stub(folder: Path, form: tuple[str, str]) -> None:
     """The target sees where it will return: in the stub if there is a shadow stack (pretended), or if asked for."""
     plain = made(folder, "host_stub", form)
-    shadow = made(folder, "host_stub", form, "gcc-12", "-DSTATIC_CALL_SHADOW_STACK=1")
+    shadow = made(folder, "host_stub", form, "gcc-12", "-O1", "-DSTATIC_CALL_SHADOW_STACK=1")
     pushed = facts(plain, STATIC_CALL_PROTOCOL="int3-push")
     assert pushed["traps"] != "0" and pushed["in_stubs"] == pushed["elsewhere"] == "0"
     for program, protocol in ((shadow, "int3-push"), (plain, "int3-stub")):

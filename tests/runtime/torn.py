@@ -54,18 +54,9 @@ def counted(said: str) -> Counter[str]:
     return Counter({name: int(number) for name, number in re.findall(r"(\w+) (\d+)", said)})
 
 
-def refused(layout: str, protocol: str, transition: str) -> bool:
-    """Whether `atomic` must say no: compact sites that are to call a near function; else they stay as they are."""
-    return protocol == "atomic" and layout == "compact" and not {"a", "b"}.isdisjoint(TRANSITIONS[transition])
-
-
 def stress(protocol: str, binaries: dict[tuple[str, str], Path], seconds: float) -> Counter[str]:
     """Share the time between all that this protocol can do; the sums."""
-    cases = [
-        (form, transition, threads)
-        for form, transition, threads in itertools.product(FORMS, TRANSITIONS, THREADS)
-        if not refused(form[1] if form[0] == "inline-asm" else "", protocol, transition)
-    ]
+    cases = list(itertools.product(FORMS, TRANSITIONS, THREADS))
     total: Counter[str] = Counter()
     for form, transition, threads in cases:
         done = run_torn(binaries[form], protocol, transition, int(1000 * seconds / len(cases)), threads)

@@ -12,7 +12,7 @@
 #include "host_sites.h"
 
 DEFINE_STATIC_CALL(key, target_a);
-DEFINE_CALLS(key, SITES32(key))
+DEFINE_CALLS(key, SITES16(key))
 
 static bool unblock, stop;
 static int state; /* 1: SIGTRAP is blocked, 2: it is not */

@@ -20,7 +20,7 @@
 #define STACK 65536
 
 DEFINE_STATIC_CALL(key, target_a);
-DEFINE_CALLS(key, SITES32(key))
+DEFINE_CALLS(key, SITES16(key))
 DEFINE_STATIC_CALL(other, target_a);
 DEFINE_CALLS(other, SITES3(other))
 

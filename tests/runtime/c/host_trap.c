@@ -15,7 +15,7 @@
 #include "host_sites.h"
 
 DEFINE_STATIC_CALL(key, target_a);
-DEFINE_CALLS(key, SITES32(key))
+DEFINE_CALLS(key, SITES16(key))
 
 static volatile sig_atomic_t theirs, last_code;
 static struct sigaction found;

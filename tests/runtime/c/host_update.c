@@ -26,7 +26,7 @@ DEFINE_STATIC_CALL(key, target_a);
 #ifdef FEW_SITES
 DEFINE_CALLS(key, SITES3(key))
 #else
-DEFINE_CALLS(key, SITES32(key))
+DEFINE_CALLS(key, SITES16(key))
 #endif
 
 int confine(const char *rules);
