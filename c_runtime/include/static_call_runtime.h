@@ -93,9 +93,9 @@ struct static_call_statistics {
 };
 void static_call_statistics(struct static_call_statistics *out) __SC_VISIBLE;
 
-/** What stopped the last update that failed. All zero (and "") if none has failed. */
+/** The last obstacle: what stopped an update, or what one that succeeded went around. All zero (and "") if none. */
 struct static_call_failure {
-	int error;                         /* the negative errno that it returned */
+	int error;                         /* the negative errno that was, or would have been, returned */
 	const char *what;                  /* one line: what was refused or found; never NULL */
 	const void *address;               /* the site or trampoline, or the target that it is about; or NULL */
 	const struct static_call_key *key; /* the key that it is about, or NULL */

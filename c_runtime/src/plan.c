@@ -147,7 +147,8 @@ static int plan_for_threads(unsigned constraints)
 	if (error || !plan.count || !(sync_by_signal() || poke_traps(plan.pokes, plan.count)))
 		return error;
 	threads = threads_look();
-	if (threads == THREADS_TRAP)
+	/* Who asks for int3 by name gets it, debugger or not. */
+	if (threads == THREADS_TRAP || (threads == THREADS_TRACED && policy_protocol() != STATIC_CALL_AUTO))
 		return 0;
 	if (threads == THREADS_BLOCK && (sync_by_signal() || policy_protocol() != STATIC_CALL_AUTO))
 		return fail(-EBUSY, "a thread blocks SIGTRAP, and would be killed by it", 0, NULL);
