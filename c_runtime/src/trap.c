@@ -119,7 +119,7 @@ static bool has_shadow_stack(void)
 
 /*
  * A call goes by the trampoline and not straight to the new target: this thread may sleep before it goes on, and later
- * updates return meanwhile; what the trampoline does is right whenever it gets there (docs/model: "push, late").
+ * updates return meanwhile; what the trampoline does is right whenever it gets there (docs/model: "push straight to the target").
  *
  * A call pushes its return address: below the interrupted stack pointer, which is free, since a call there would use
  * it too (wrappers have no red zone). A shadow stack would not know of it, and the return would be a fault, so there
