@@ -3,7 +3,7 @@
 # make test   everything that is asserted; installs what it needs
 # make check  types and style; make golden  writes the golden files anew
 # Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
-# make fuzz (arbitrary bytes); make model (spin's table of the update protocols)
+# make fuzz (arbitrary bytes); make model (spin's table of the update protocols); make coverage (of the runtime)
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check stress abi-fuzz csmith model fuzz golden tools clean
+.PHONY: demo test check stress abi-fuzz csmith model coverage fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -38,6 +38,10 @@ csmith: $(READY) tools
 # The update protocols, searched exhaustively (docs/model); how a fault comes about: ARGS="--story 'no second look'"
 model: $(READY) tools
 	$(BIN)/python -m tests.model.run $(ARGS)
+
+# Which lines of the runtime its tests run; an error below 95 %.
+coverage: $(READY) tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.runtime.coverage
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which lines of the runtime its tests run: `python -m tests.runtime.coverage`, about as long as the tests take.
+"""Which lines of the runtime its tests run: `python -m tests.runtime.coverage`.
 
-The tests run with a gcc-12 first on the PATH that is this file: where it is to compile the runtime, it puts in its place
-an object that counts (gcov), one for each set of flags. Copies of the runtime that tests change do not count, nor do
-programs that end by a signal, by _exit() or where nothing can be written.
+The tests run with a gcc-12 first on the PATH that is this file: where it is to compile the runtime, it puts in its
+place an object that counts (gcov), not optimised, so that each line is a line; one for each set of flags. Copies of the
+runtime that tests change do not count, nor do programs that end by a signal or where nothing can be written.
 """
 
 from __future__ import annotations
@@ -25,12 +25,39 @@ SOURCE = str(RUNTIME / "static_call_runtime.c")
 FOLDER = ROOT / "build" / "coverage"
 OBJECTS = FOLDER / "objects"
 REAL = "/usr/bin/gcc-12"
-COUNTING = ("--coverage", "-fprofile-update=atomic")
+COUNTING = ("-O0", "--coverage", "-fprofile-update=atomic")
+AT_EXIT = """\
+extern void __gcov_dump(void), __gcov_reset(void);
+extern long syscall(long, ...);
+void _exit(int);
+__attribute__((__weak__)) void _exit(int status)
+{
+	__gcov_dump();
+	__gcov_reset();
+	for (;;)
+		syscall(231, status);
+}
+"""
+"""So that children of fork() that end by _exit() count, too."""
 TESTS = ("tests/runtime", "tests/e2e/test_links.py", "tests/e2e/test_programs.py")
 WANTED = 95.0
 
 # What concerns the link, or the program beside the runtime.
-LINKING = ("-Wl,", "-l", "-L", "-shared", "-static", "-pie", "-no-pie", "-rdynamic", "-fuse-ld=", "-c")
+BESIDE = (
+    "-Wl,",
+    "-l",
+    "-L",
+    "-shared",
+    "-static",
+    "-pie",
+    "-no-pie",
+    "-rdynamic",
+    "-fuse-ld=",
+    "-c",
+    "-O",
+    "-flto",
+    "-ffat-lto",
+)
 
 Counts = Counter[tuple[str, int]]
 """How often each line that has code was run, by file name and number."""
@@ -45,31 +72,31 @@ def flags_of(arguments: Sequence[str]) -> list[str]:
     return [
         word
         for previous, word in zip(before, arguments, strict=False)
-        if word.startswith("-") and not word.startswith(LINKING) and word != "-o" and previous != "-o"
+        if word.startswith("-") and not word.startswith(BESIDE) and word != "-o" and previous != "-o"
     ]
 
 
 def counting_object(flags: list[str]) -> str:
-    """The runtime, compiled once for these flags."""
+    """The runtime, compiled once for these flags, with what it needs of libgcov in it: any linker takes it."""
     name = OBJECTS / f"{hashlib.sha256(' '.join(flags).encode()).hexdigest()[:16]}.o"
     with (OBJECTS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not name.exists():
-            subprocess.run([REAL, *flags, *COUNTING, "-c", SOURCE, "-o", name], check=True)
+            source, alone = name.with_suffix(".c"), name.with_suffix(".alone.o")
+            source.write_text(f'#include "{SOURCE}"\n{AT_EXIT}')
+            subprocess.run([REAL, *flags, *COUNTING, "-c", source, "-o", alone], check=True)
+            subprocess.run([REAL, "-r", "-nostdlib", alone, "-lgcov", "-o", name], check=True)
     return str(name)
 
 
 def compile_counting(arguments: list[str]) -> None:
     """Do what gcc-12 would with these arguments; does not return."""
-    made = Path(arguments[arguments.index("-o") + 1]) if "-o" in arguments else None
-    if made and SOURCE in arguments:
+    if SOURCE in arguments and "-o" in arguments:
         counting = counting_object(flags_of(arguments))
         if "-c" in arguments:
-            shutil.copyfile(counting, made)
+            shutil.copyfile(counting, arguments[arguments.index("-o") + 1])
             sys.exit(0)
         arguments[arguments.index(SOURCE)] = counting
-    if made and not {"-c", "-S", "-E"} & set(arguments):
-        arguments.append("-lgcov")
     os.execv(REAL, [REAL, *arguments])
 
 
