@@ -37,7 +37,12 @@
  *     -EDEADLK     the thread is in an update already (in the handler of a fault of the update itself)
  *     -EOPNOTSUPP  the protocol that was asked for cannot make this change
  *     -EXDEV       the keys of one transaction belong to different copies of the runtime
- * and what mprotect or membarrier said. static_call_runtime.h tells where and why.
+ * A change that one store cannot make goes by int3, and the kernel kills a thread that runs into one with SIGTRAP
+ * blocked: who blocks it for a moment only, after the look, is not seen. So handlers and threads that call through keys
+ * keep it open (sigdelset), or the program says STATIC_CALL_PROTOCOL=atomic. And a library that has a key's target and no
+ * static calls of its own is not noticed when it is closed: update the key first.
+ *
+ * -errno is also what mprotect or membarrier said. static_call_runtime.h tells where and why.
  */
 #ifndef STATIC_CALL_H
 #define STATIC_CALL_H

@@ -132,7 +132,7 @@ struct static_call_key_info {
 
 /**
  * Call visit for each key, or each call site of one key (of all keys where key is NULL), until it returns other than
- * 0. Updates wait meanwhile; visit may not update (-EDEADLK), and may call through keys.
+ * 0. What it is told was so when the call began; visit may update and call, and everything else.
  * Returns what the last visit returned, or a negative errno; 0 where there is nothing to visit.
  */
 int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument) __SC_VISIBLE;

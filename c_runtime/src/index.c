@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which sites and trampolines a key has: the objects' tables gathered and sorted by key and address. Made on the
- * first update, so that a program that never updates pays nothing; made again when objects have come or gone.
+ * first update, so that a program that never updates pays nothing; made again when objects have come or gone. A site
+ * with other bytes than a call (a debugger's breakpoint) has no home; an update of its key finds it (plan.c).
  */
 #include "runtime.h"
 #include "records.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* Which key a trampoline, as all objects know it, belongs to. */
@@ -166,7 +166,7 @@ static int gather_tramps(struct __static_call_object *object)
 }
 
 /* A site's home is what the linker made of it; once we have patched it, only the tables before know. */
-static int bring_home(void)
+static void bring_home(void)
 {
 	struct site *sites = next.sites.items, *olds = current.sites.items;
 	size_t j = 0;
@@ -183,11 +183,8 @@ static int bring_home(void)
 			continue;
 		}
 		insn = insn_read_site(site->address, site->prefixes);
-		if (insn.form != FORM_CALL)
-			return fail(-EINVAL, "unexpected bytes at a call site", site->address, site->key);
-		site->home = insn.operand;
+		site->home = insn.form == FORM_CALL ? insn.operand : 0;
 	}
-	return 0;
 }
 
 static int rebuild(size_t *foreign)
@@ -207,7 +204,8 @@ static int rebuild(size_t *foreign)
 		error = array_sort(&next.tramps, &index_scratch, sizeof(struct tramp), compare_entries);
 	if (error)
 		return fail(error, "no memory for the index of sites", 0, NULL);
-	return bring_home();
+	bring_home();
+	return 0;
 }
 
 static int index_refresh(void)

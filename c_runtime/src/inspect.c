@@ -2,6 +2,8 @@
 /* What a program may ask: what the runtime has done, why it could not, and what stands where. */
 #include "runtime.h"
 
+#include <errno.h>
+
 static struct static_call_failure failure = { 0, "", NULL, NULL };
 
 static int fail(int error, const char *what, uintptr_t address, const struct static_call_key *key)
@@ -27,34 +29,6 @@ void static_call_statistics(struct static_call_statistics *out)
 
 	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-}
-
-int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument)
-{
-	const struct tramp *tramps;
-	struct guard guard;
-	size_t count;
-	int result = update_begin(&guard);
-
-	if (result)
-		return result;
-	result = index_refresh();
-	tramps = index_tramps(NULL, &count);
-	for (size_t i = 0; i < count && !result; i++) {
-		struct static_call_key_info info = {
-			.key = tramps[i].key,
-			.name = tramps[i].name,
-			.trampoline = (const void *)tramps[i].address,
-			.target = __static_call_load(tramps[i].key),
-		};
-		size_t sites;
-
-		(void)index_sites(tramps[i].key, &sites);
-		info.sites = sites;
-		result = visit(&info, argument);
-	}
-	update_end(&guard);
-	return result;
 }
 
 static struct static_call_site_info describe(const struct site *site)
@@ -86,23 +60,74 @@ static struct static_call_site_info describe(const struct site *site)
 	return info;
 }
 
-int static_call_each_site(const struct static_call_key *key,
-			  int (*visit)(const struct static_call_site_info *, void *), void *argument)
+/*
+ * What is visited is gathered first: a visitor may take the loader's lock (dladdr), and who has that one may wait for
+ * ours (dlopen, whose constructors register).
+ */
+static int gather_keys(struct array *infos)
 {
-	const struct site *sites;
-	struct guard guard;
 	size_t count;
+	const struct tramp *tramps = index_tramps(NULL, &count);
+	struct static_call_key_info *info;
+
+	if (array_reserve(infos, count, sizeof(*info)))
+		return -ENOMEM;
+	for (info = infos->items; infos->count < count; infos->count++, info++, tramps++) {
+		size_t sites;
+
+		(void)index_sites(tramps->key, &sites);
+		*info = (struct static_call_key_info){ tramps->key, tramps->name, (const void *)tramps->address,
+						       __static_call_load(tramps->key), sites };
+	}
+	return 0;
+}
+
+static int gather_sites_of(const struct static_call_key *key, struct array *infos)
+{
+	size_t count;
+	const struct site *sites = index_sites(key, &count);
+	struct static_call_site_info *info;
+
+	if (array_reserve(infos, count, sizeof(*info)))
+		return -ENOMEM;
+	for (info = infos->items; infos->count < count; infos->count++)
+		*info++ = describe(sites++);
+	return 0;
+}
+
+int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument)
+{
+	struct array infos = { 0 };
+	struct guard guard;
 	int result = update_begin(&guard);
 
 	if (result)
 		return result;
 	result = index_refresh();
-	sites = index_sites(key, &count);
-	for (size_t i = 0; i < count && !result; i++) {
-		struct static_call_site_info info = describe(&sites[i]);
-
-		result = visit(&info, argument);
-	}
+	if (!result)
+		result = gather_keys(&infos);
 	update_end(&guard);
+	for (size_t i = 0; i < infos.count && !result; i++)
+		result = visit((struct static_call_key_info *)infos.items + i, argument);
+	array_free(&infos);
+	return result;
+}
+
+int static_call_each_site(const struct static_call_key *key,
+			  int (*visit)(const struct static_call_site_info *, void *), void *argument)
+{
+	struct array infos = { 0 };
+	struct guard guard;
+	int result = update_begin(&guard);
+
+	if (result)
+		return result;
+	result = index_refresh();
+	if (!result)
+		result = gather_sites_of(key, &infos);
+	update_end(&guard);
+	for (size_t i = 0; i < infos.count && !result; i++)
+		result = visit((struct static_call_site_info *)infos.items + i, argument);
+	array_free(&infos);
 	return result;
 }

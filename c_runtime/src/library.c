@@ -3,7 +3,6 @@
 #include "runtime.h"
 #include "records.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,16 +48,13 @@ static void at_exit(void)
 	__atomic_store_n(&exiting, true, __ATOMIC_RELAXED);
 }
 
-static void watch_exit(void)
-{
-	(void)atexit(at_exit);
-}
-
 static void library_watch_exit(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static bool watching;
 
-	pthread_once(&once, watch_exit);
+	/* No pthread_once(): atexit() may allocate, and the allocator be a key whose first call updates it. */
+	if (!__atomic_exchange_n(&watching, true, __ATOMIC_RELAXED))
+		(void)atexit(at_exit);
 }
 
 static void report_lost(const struct tramp *tramp)

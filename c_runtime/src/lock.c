@@ -97,15 +97,13 @@ static void fork_child(void)
 	}
 }
 
-static void lock_init_once(void)
-{
-	make_lock();
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
-
 static void lock_init(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static bool watching;
 
-	pthread_once(&once, lock_init_once);
+	pthread_once(&once, make_lock);
+	/* Not in there: pthread_atfork() may allocate, and the allocator be a key whose first call updates it. */
+	if (!__atomic_load_n(&watching, __ATOMIC_RELAXED) && !__atomic_exchange_n(&watching, true, __ATOMIC_RELAXED))
+		pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

@@ -29,6 +29,12 @@ static int array_reserve(struct array *array, size_t count, size_t size)
 	return 0;
 }
 
+static void array_free(const struct array *array)
+{
+	if (array->items)
+		munmap(array->items, array->room);
+}
+
 /* Merge the sorted runs [a, middle) and [middle, end) of `from` into `to`. */
 static void merge(const char *from, char *to, size_t start, size_t middle, size_t end, size_t size,
 		  int (*compare)(const void *, const void *))

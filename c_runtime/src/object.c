@@ -98,12 +98,24 @@ static void add_object(struct __static_call_object *object)
 	if (object->registered)
 		return;
 	object->registered = 1;
-	object->program = object_measure(object, object);
 	object->next = registry.first;
 	registry.first = object;
 	registry.generation++;
 	sync_register();
 	library_arrives(object);
+}
+
+static void measure_new(struct __static_call_object *object)
+{
+	if (!__atomic_load_n(&object->registered, __ATOMIC_ACQUIRE))
+		object->program = object_measure(object, object);
+}
+
+static void objects_measure(const struct static_call_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].key->object)
+			measure_new(changes[i].key->object);
 }
 
 static void objects_know(const struct static_call_change *changes, size_t count)
@@ -118,6 +130,7 @@ void __static_call_rt_register(struct __static_call_object *object)
 	struct guard guard;
 
 	pin();
+	measure_new(object);
 	if (!update_begin(&guard)) {
 		add_object(object);
 		update_end(&guard);

@@ -125,7 +125,7 @@ static int find_ranges(const struct poke *pokes, size_t count)
 
 static int open_memory(int *memory)
 {
-	*memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	*memory = open("/proc/thread-self/mem", O_RDWR | O_CLOEXEC);
 	return *memory < 0 ? -errno : 0;
 }
 
@@ -149,12 +149,19 @@ static int pages_open(const struct poke *pokes, size_t count)
 
 static int pages_reopen(void)
 {
+	struct range *all = ranges.items;
 	int error = 0;
 
-	if (text_memory < 0)
-		error = open_all(PROT_READ | PROT_EXEC);
-	if (!error && data_memory < 0)
-		error = open_all(PROT_READ);
+	/* Whatever is remembered of them: a thread may have been killed in mprotect. */
+	for (size_t i = 0; i < ranges.count; i++) {
+		int memory = all[i].protection & PROT_EXEC ? text_memory : data_memory;
+		int refused;
+
+		all[i].open = false;
+		refused = memory < 0 ? protect(&all[i], true) : 0;
+		all[i].open |= refused != 0;
+		error = error ? error : refused;
+	}
 	return error;
 }
 

@@ -87,7 +87,11 @@ static struct insn plan_insn(const struct site *site, const struct insn *now, st
 static int plan_site(struct site *site, static_call_fn func)
 {
 	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)(site->prefixes + CORE) };
-	struct insn from = insn_read_site(site->address, site->prefixes), to = plan_insn(site, &from, func);
+	struct insn from = insn_read_site(site->address, site->prefixes), to;
+
+	if (!site->home && from.form == FORM_CALL)
+		site->home = from.operand;
+	to = plan_insn(site, &from, func);
 
 	poke.operand = to.operand;
 	return queue(poke, from, to, policy_site(site, from.form, to.form), site->key);
@@ -144,6 +148,7 @@ static int plan_for_threads(unsigned constraints)
 	int error = plan_all(constraints);
 	enum threads threads;
 
+	sync_choose();
 	if (error || !plan.count || !(sync_by_signal() || poke_traps(plan.pokes, plan.count)))
 		return error;
 	threads = threads_look();

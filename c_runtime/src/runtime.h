@@ -64,6 +64,7 @@ struct array {
 };
 /* Room for `count` items of `size` bytes; the items there are kept. 0 or -ENOMEM. */
 static int array_reserve(struct array *array, size_t count, size_t size);
+static void array_free(const struct array *array);
 /* Sort ascending; stable; `scratch` is grown as needed. 0 or -ENOMEM. */
 static int array_sort(struct array *array, struct array *scratch, size_t size,
 		      int (*compare)(const void *, const void *));
@@ -123,13 +124,14 @@ static void lock_init(void);
 /* ---- object.c ---- */
 
 static struct __static_call_object *objects(void);
-/* Have the objects of these keys registered, whose own constructors may be still to come. */
+/* Have the objects of these keys registered, whose own constructors may be still to come; the first not under the lock. */
+static void objects_measure(const struct static_call_change *changes, size_t count);
 static void objects_know(const struct static_call_change *changes, size_t count);
 /* Changes with every object that comes or goes. */
 static unsigned long objects_generation(void);
 /*
- * Fill in where the object that `part` lies in is, and what of it is read-only; whether it is the executable. Under the
- * update lock, though it takes the loader's lock of its list of objects: nobody who has that one waits for ours.
+ * Fill in where the object that `part` lies in is, and what of it is read-only; whether it is the executable. Takes the
+ * loader's lock of its list of objects, so not under the update lock: a callback of dl_iterate_phdr() may update.
  */
 static bool object_measure(struct __static_call_object *object, const void *part);
 /* Whether func is __static_call_return0 of this program or of a library that has its own copy. */
@@ -140,7 +142,7 @@ static bool objects_return0(static_call_fn func);
 struct site {
 	uintptr_t address;
 	struct static_call_key *key;
-	uintptr_t home; /* where the linker made it go: the trampoline, or the PLT entry that leads there */
+	uintptr_t home; /* where the linker made it go: the trampoline, or the PLT entry that leads there; 0: not known */
 	uintptr_t stub; /* cold text that calls the trampoline and goes back behind the site */
 	uint8_t prefixes;
 	bool rested; /* a thread may rest one past the first byte: the core stays a call for ever (I2) */
@@ -154,7 +156,7 @@ struct tramp {
 	struct __static_call_object *object;
 };
 
-/* Bring the index up to date with the objects. 0, -ENOMEM, or -EINVAL for a site with unexpected bytes. */
+/* Bring the index up to date with the objects. 0 or -ENOMEM. */
 static int index_refresh(void);
 /* Of one key, or of all for NULL; sorted by key and address. */
 static struct site *index_sites(const struct static_call_key *key, size_t *count);
@@ -264,7 +266,8 @@ static int pages_store_pointer(static_call_fn *where, static_call_fn func);
 
 /* Tell the kernel that this process will synchronise; cheap while there is one thread (milliseconds later). */
 static void sync_register(void);
-/* Whether it is done by a signal to each thread, since there is no membarrier. */
+/* Once an update, before the next two: by membarrier, or by a signal to each thread where there is none. */
+static void sync_choose(void);
 static bool sync_by_signal(void);
 /* On return every core that runs this process has gone through a serialising instruction. 0 or -errno. */
 static int sync_cores(void);

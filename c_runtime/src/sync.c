@@ -15,6 +15,11 @@
 #include <unistd.h>
 
 static bool sync_registered;
+/*
+ * Refused after it has worked (a filter that came late): the next update goes by signals. Not the one that is being
+ * made, which has not looked whether the threads take one.
+ */
+static bool sync_refused, sync_signals;
 
 static int membarrier(int command)
 {
@@ -27,17 +32,27 @@ static void sync_register(void)
 		sync_registered = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
 }
 
-static bool sync_by_signal(void)
+static void sync_choose(void)
 {
 	sync_register();
-	return !sync_registered;
+	sync_signals = !sync_registered || sync_refused;
+}
+
+static bool sync_by_signal(void)
+{
+	return sync_signals;
 }
 
 static int sync_cores(void)
 {
+	int error;
+
 	COUNT(synchronisations, 1);
-	if (sync_registered)
-		return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
-	COUNT(signalled, 1);
-	return threads_interrupt();
+	if (sync_signals) {
+		COUNT(signalled, 1);
+		return threads_interrupt();
+	}
+	error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+	sync_refused |= error;
+	return error;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* <linux/fs.h> of 6.11 and later; Debian 12 has 6.1's. */
@@ -23,7 +24,8 @@ struct map_query {
 
 static struct target_lookup target_open(void)
 {
-	struct target_lookup lookup = { .maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC) };
+	/* Not self: that is the first thread, which may have ended (pthread_exit in main), and has no memory then. */
+	struct target_lookup lookup = { .maps = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC) };
 
 	return lookup;
 }
@@ -112,8 +114,13 @@ static bool target_executable(struct target_lookup *lookup, static_call_fn func)
 static enum form target_folded(static_call_fn func, uintptr_t *constant)
 {
 	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	const uint8_t *code = (const uint8_t *)(uintptr_t)func;
+	uint8_t bytes[10] = { 0 }, *code = bytes;
+	struct iovec to = { bytes, sizeof(bytes) }, from = { (void *)(uintptr_t)func, sizeof(bytes) };
 	uint32_t immediate;
+
+	/* Through the kernel: the function may end where its mapping does, or be code that may not be read. */
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) < 1)
+		return FORM_CALL;
 
 	if (!memcmp(code, endbr64, sizeof(endbr64)))
 		code += sizeof(endbr64);

@@ -48,14 +48,17 @@ static int each_thread(int (*visit)(pid_t thread, void *argument), void *argumen
 	return result;
 }
 
-/* A field of /proc/self/task/THREAD/status, as a number; 0 if the thread is gone. */
+/*
+ * A field of /proc/self/task/THREAD/status, as a number; 0 if the thread is gone. The first one stays there as a zombie
+ * when it has ended before the others.
+ */
 static unsigned long status_field(pid_t thread, const char *name, int base)
 {
 	char path[64], text[4096], *found = NULL;
 	ssize_t got = -1;
 	int file;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file >= 0) {
 		got = read(file, text, sizeof(text) - 1);
@@ -63,7 +66,7 @@ static unsigned long status_field(pid_t thread, const char *name, int base)
 	}
 	if (got > 0) {
 		text[got] = 0;
-		found = strstr(text, name);
+		found = strstr(text, "State:\tZ") ? NULL : strstr(text, name);
 	}
 	return found ? strtoul(found + strlen(name), NULL, base) : 0;
 }
@@ -143,9 +146,12 @@ static struct {
 
 static int collect(pid_t thread, void *argument)
 {
-	int error = array_reserve(&questions, questions.count + 1, sizeof(struct question));
+	int error;
 
 	(void)argument;
+	if (!status_field(thread, "Pid:", 10))
+		return 0;
+	error = array_reserve(&questions, questions.count + 1, sizeof(struct question));
 	if (!error)
 		((struct question *)questions.items)[questions.count++] = (struct question){ thread, 0 };
 	return error;
@@ -178,6 +184,8 @@ static int await(struct question *question)
 	for (unsigned i = 1; !error && !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE) &&
 			     !syscall(SYS_tgkill, process, question->thread, 0); i++) {
 		pause_for(20000);
+		if (i % 8 == 0 && !status_field(question->thread, "Pid:", 10))
+			break;
 		if (i % 8 == 0)
 			error = ask(question);
 	}
@@ -201,10 +209,27 @@ static int threads_interrupt(void)
 	return error;
 }
 
+static bool answer_as_self(void)
+{
+	struct question *question = (struct question *)__atomic_load_n(&asked.start, __ATOMIC_ACQUIRE);
+	const struct question *end = (const struct question *)__atomic_load_n(&asked.end, __ATOMIC_RELAXED);
+	pid_t self = (pid_t)syscall(SYS_gettid);
+
+	for (; question < end; question++)
+		if (question->thread == self) {
+			__atomic_store_n(&question->answered, 1, __ATOMIC_RELEASE);
+			return true;
+		}
+	return false;
+}
+
 static bool threads_answer(const siginfo_t *info)
 {
 	uintptr_t where = (uintptr_t)info->si_value.sival_ptr;
 
+	/* Where the user's queue of signals is full the kernel sends it without what it carries (send_signal). */
+	if (info->si_code == SI_USER && !info->si_pid)
+		return answer_as_self();
 	if (info->si_code != SI_QUEUE || info->si_pid != getpid() ||
 	    where < __atomic_load_n(&asked.start, __ATOMIC_ACQUIRE) ||
 	    where >= __atomic_load_n(&asked.end, __ATOMIC_RELAXED))

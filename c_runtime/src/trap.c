@@ -233,14 +233,18 @@ static void default_action(const siginfo_t *info, ucontext_t *context)
  * handler that came after us may hand the trap back to us, as the one it had found: then it goes to the owner before,
  * and after the first to the last again (two copies of the runtime chain to each other), until nobody has wanted it.
  */
-static void chain(int signal, siginfo_t *info, ucontext_t *context)
+static void chain(int signal, siginfo_t *info, ucontext_t *context, bool from_kernel)
 {
+	/* How often this trap has been handed back. An owner may leave by siglongjmp, so a new trap begins anew. */
 	static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 	const struct sigaction standard = { .sa_handler = SIG_DFL };
 	unsigned count = __atomic_load_n(&taken, __ATOMIC_ACQUIRE);
 	unsigned known = count < OWNERS ? count : OWNERS;
-	const struct sigaction *owner = known && depth < OWNERS ? &owners[(count - 1 - depth % known) % OWNERS] : &standard;
+	const struct sigaction *owner;
 
+	if (from_kernel)
+		depth = 0;
+	owner = known && depth < OWNERS ? &owners[(count - 1 - depth % known) % OWNERS] : &standard;
 	depth++;
 	if (owner->sa_flags & SA_SIGINFO)
 		owner->sa_sigaction(signal, info, context);
@@ -254,31 +258,30 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context)
 static void on_trap(int signal, siginfo_t *info, void *opaque)
 {
 	ucontext_t *context = opaque;
+	/* The kernel puts the context right behind the handler's return address; an owner that hands back does not. */
+	bool from_kernel = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *) == (uintptr_t)context;
 	int saved = errno;
 
 	if (threads_answer(info))
 		(void)follow((uintptr_t)context->uc_mcontext.gregs[REG_RIP] - 1, context->uc_mcontext.gregs);
 	else if (!is_int3(info) || !handled(context->uc_mcontext.gregs))
-		chain(signal, info, context);
+		chain(signal, info, context, from_kernel);
 	errno = saved;
 }
 
-static bool is_owner(const struct sigaction *action)
+static bool same(const struct sigaction *a, const struct sigaction *b)
 {
-	for (unsigned i = taken > OWNERS ? taken - OWNERS : 0; i < taken; i++)
-		if (owners[i % OWNERS].sa_sigaction == action->sa_sigaction &&
-		    (owners[i % OWNERS].sa_flags & SA_SIGINFO) == (action->sa_flags & SA_SIGINFO))
-			return true;
-	return false;
+	return a->sa_sigaction == b->sa_sigaction && a->sa_flags == b->sa_flags;
 }
 
 /*
- * Whoever had the signal is chained to; once, also if it takes it again and again (another copy of the runtime does, and
- * chains to us).
+ * Whoever had the signal is chained to, the last one first. Two copies of the runtime take it from each other all the
+ * time; for each the other one is the last owner that it knows, so that they do not fill the list.
  */
 static void remember(const struct sigaction *action)
 {
-	if (((action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_trap) || is_owner(action))
+	if (((action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_trap) ||
+	    (taken && same(action, &owners[(taken - 1) % OWNERS])))
 		return;
 	owners[taken % OWNERS] = *action;
 	__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);

@@ -190,6 +190,7 @@ int __static_call_rt_commit(const struct static_call_change *changes, static_cal
 	int error;
 
 	library_watch_exit();
+	objects_measure(changes, count);
 	error = update_begin(&guard);
 	return error ? error : finish(update_commit(changes, count), &guard);
 }

@@ -2,8 +2,8 @@
 """Which lines of the runtime its tests run: `python -m tests.runtime.coverage`.
 
 The tests run with a gcc-12 first on the PATH that is this file: where it is to compile the runtime, it puts in its
-place an object that counts (gcov), not optimised, so that each line is a line; one for each set of flags. Copies of the
-runtime that tests change do not count, nor do programs that end by a signal or where nothing can be written.
+place an object that counts (gcov), not optimised, so that each line is a line; one for each set of flags. Copies of
+the runtime that tests change do not count, nor do programs that end by a signal or where nothing can be written.
 """
 
 from __future__ import annotations
@@ -44,19 +44,8 @@ WANTED = 95.0
 
 # What concerns the link, or the program beside the runtime.
 BESIDE = (
-    "-Wl,",
-    "-l",
-    "-L",
-    "-shared",
-    "-static",
-    "-pie",
-    "-no-pie",
-    "-rdynamic",
-    "-fuse-ld=",
-    "-c",
-    "-O",
-    "-flto",
-    "-ffat-lto",
+    *("-Wl,", "-l", "-L", "-shared", "-static", "-pie", "-no-pie", "-rdynamic", "-fuse-ld="),
+    *("-c", "-O", "-flto", "-ffat-lto"),
 )
 
 Counts = Counter[tuple[str, int]]
@@ -112,7 +101,7 @@ def run_tests(tests: Sequence[str]) -> int:
     compiler.chmod(0o755)
     env = {**os.environ, "PATH": f"{compiler.parent}{os.pathsep}{os.environ['PATH']}"}
     # What is compiled and analysed, but not run, has nothing to count.
-    rest = ("--ignore=tests/runtime/test_static.py", f"--basetemp={FOLDER / 'tmp'}")
+    rest = (*os.environ.get("COVX","").split(), "--ignore=tests/runtime/test_static.py", f"--basetemp={FOLDER / 'tmp'}")
     return subprocess.run([sys.executable, "-m", "pytest", "-n", "2", *rest, *tests], cwd=ROOT, env=env).returncode
 
 
