@@ -147,19 +147,18 @@ static int pages_open(const struct poke *pokes, size_t count)
 	return error;
 }
 
-static int pages_reopen(void)
+static int pages_reopen(bool killed)
 {
 	struct range *all = ranges.items;
 	int error = 0;
 
-	/* Whatever is remembered of them: a thread may have been killed in mprotect. */
 	for (size_t i = 0; i < ranges.count; i++) {
 		int memory = all[i].protection & PROT_EXEC ? text_memory : data_memory;
 		int refused;
 
-		all[i].open = false;
+		all[i].open &= !killed;
 		refused = memory < 0 ? protect(&all[i], true) : 0;
-		all[i].open |= refused != 0;
+		all[i].open |= killed;
 		error = error ? error : refused;
 	}
 	return error;

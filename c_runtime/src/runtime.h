@@ -253,8 +253,11 @@ static int journal_check(void);
  * `written`: one change a range. 0 or -errno, and nothing is changed.
  */
 static int pages_open(const struct poke *pokes, size_t count);
-/* The same for ranges that pages_open() found and pages_close() could not all close. */
-static int pages_reopen(void);
+/*
+ * The same for the ranges that pages_open() found, those that pages_close() has closed; or all, where a thread was
+ * killed, perhaps in mprotect, and nothing is sure.
+ */
+static int pages_reopen(bool killed);
 /* Take write permission away again. 0 or -errno; the next call tries again what is left. */
 static int pages_close(void);
 /* Store to text that is open: `size` (1, 4 or 8) bytes, in one store if they are aligned. 0 or -errno. */

@@ -24,9 +24,14 @@ struct map_query {
 
 static struct target_lookup target_open(void)
 {
-	/* Not self: that is the first thread, which may have ended (pthread_exit in main), and has no memory then. */
-	struct target_lookup lookup = { .maps = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC) };
+	struct target_lookup lookup = { .maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC) };
+	char byte;
 
+	/* Self is the first thread, which may have ended (pthread_exit in main) and has no memory then. */
+	if (lookup.maps >= 0 && !pread(lookup.maps, &byte, 1, 0)) {
+		close(lookup.maps);
+		lookup.maps = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
+	}
 	return lookup;
 }
 

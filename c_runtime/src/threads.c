@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ static unsigned long status_field(pid_t thread, const char *name, int base)
 	ssize_t got = -1;
 	int file;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file >= 0) {
 		got = read(file, text, sizeof(text) - 1);
@@ -128,35 +129,48 @@ static enum threads threads_look(void)
 	return status_field((pid_t)syscall(SYS_gettid), "TracerPid:", 10) ? THREADS_TRACED : THREADS_TRAP;
 }
 
-/* One thread that is to answer. The signal carries the address of `answered`. */
+/* A thread that is to run a handler, and whether it has. */
 struct question {
 	pid_t thread;
 	int answered;
 };
 
 /*
- * Published before the signals are sent. The array may move when it grows, which it does while no question is open: a
- * handler that is so late that its question is of the last round finds an address that it may not write to, or one
- * whose thread is asked anew and answers twice.
+ * Who is asked. A signal may come late, when it has been asked again and answered before: then it answers the round of
+ * that moment, which is as good, or none. So a handler may look at any time, and what it looks at is never given back.
  */
-static struct array questions;
-static struct {
-	uintptr_t start, end;
-} asked;
+static struct round {
+	unsigned count;
+	struct question all[];
+} *asked;
+static unsigned asked_room, collected;
+
+static int grow(void)
+{
+	unsigned room = asked_room ? 2 * asked_room : 64;
+	struct round *bigger = mmap(NULL, sizeof(*bigger) + room * sizeof(struct question), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (bigger == MAP_FAILED)
+		return -ENOMEM;
+	if (asked)
+		memcpy(bigger->all, asked->all, collected * sizeof(struct question));
+	asked_room = room;
+	__atomic_store_n(&asked, bigger, __ATOMIC_RELEASE);
+	return 0;
+}
 
 static int collect(pid_t thread, void *argument)
 {
-	int error;
+	int error = collected == asked_room ? grow() : 0;
 
 	(void)argument;
-	if (!status_field(thread, "Pid:", 10))
-		return 0;
-	error = array_reserve(&questions, questions.count + 1, sizeof(struct question));
-	if (!error)
-		((struct question *)questions.items)[questions.count++] = (struct question){ thread, 0 };
+	if (!error && status_field(thread, "Pid:", 10))
+		asked->all[collected++] = (struct question){ thread, 0 };
 	return error;
 }
 
+/* The signal carries the address of `asked`, by which it is known. */
 static int ask(struct question *question)
 {
 	siginfo_t info = { 0 };
@@ -165,7 +179,7 @@ static int ask(struct question *question)
 	info.si_code = SI_QUEUE;
 	info.si_pid = getpid();
 	info.si_uid = getuid();
-	info.si_value.sival_ptr = &question->answered;
+	info.si_value.sival_ptr = (void *)&asked;
 	if (!syscall(SYS_rt_tgsigqueueinfo, info.si_pid, question->thread, SIGTRAP, &info))
 		return 0;
 	question->answered = errno == ESRCH;
@@ -178,62 +192,49 @@ static int ask(struct question *question)
  */
 static int await(struct question *question)
 {
-	pid_t process = getpid();
 	int error = 0;
 
-	for (unsigned i = 1; !error && !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE) &&
-			     !syscall(SYS_tgkill, process, question->thread, 0); i++) {
+	for (unsigned i = 1; !error && !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE); i++) {
 		pause_for(20000);
-		if (i % 8 == 0 && !status_field(question->thread, "Pid:", 10))
+		if (i % 8)
+			continue;
+		if (!status_field(question->thread, "Pid:", 10))
 			break;
-		if (i % 8 == 0)
-			error = ask(question);
+		error = ask(question);
 	}
 	return error;
 }
 
 static int threads_interrupt(void)
 {
-	struct question *all;
 	int error;
 
-	questions.count = 0;
+	collected = 0;
+	if (asked)
+		__atomic_store_n(&asked->count, 0, __ATOMIC_RELAXED);
 	error = each_thread(collect, NULL);
-	all = questions.items;
-	__atomic_store_n(&asked.end, (uintptr_t)(all + questions.count), __ATOMIC_RELAXED);
-	__atomic_store_n(&asked.start, (uintptr_t)all, __ATOMIC_RELEASE);
-	for (size_t i = 0; i < questions.count && !error; i++)
-		error = ask(&all[i]);
-	for (size_t i = 0; i < questions.count && !error; i++)
-		error = await(&all[i]);
+	if (error || !collected)
+		return error;
+	__atomic_store_n(&asked->count, collected, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < collected && !error; i++)
+		error = ask(&asked->all[i]);
+	for (unsigned i = 0; i < collected && !error; i++)
+		error = await(&asked->all[i]);
 	return error;
-}
-
-static bool answer_as_self(void)
-{
-	struct question *question = (struct question *)__atomic_load_n(&asked.start, __ATOMIC_ACQUIRE);
-	const struct question *end = (const struct question *)__atomic_load_n(&asked.end, __ATOMIC_RELAXED);
-	pid_t self = (pid_t)syscall(SYS_gettid);
-
-	for (; question < end; question++)
-		if (question->thread == self) {
-			__atomic_store_n(&question->answered, 1, __ATOMIC_RELEASE);
-			return true;
-		}
-	return false;
 }
 
 static bool threads_answer(const siginfo_t *info)
 {
-	uintptr_t where = (uintptr_t)info->si_value.sival_ptr;
-
+	struct round *round = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
+	bool ours = info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr == (void *)&asked;
 	/* Where the user's queue of signals is full the kernel sends it without what it carries (send_signal). */
-	if (info->si_code == SI_USER && !info->si_pid)
-		return answer_as_self();
-	if (info->si_code != SI_QUEUE || info->si_pid != getpid() ||
-	    where < __atomic_load_n(&asked.start, __ATOMIC_ACQUIRE) ||
-	    where >= __atomic_load_n(&asked.end, __ATOMIC_RELAXED))
+	bool bare = info->si_code == SI_USER && !info->si_pid;
+	pid_t self = (pid_t)syscall(SYS_gettid);
+
+	if (!round || !(ours || bare))
 		return false;
-	__atomic_store_n((int *)where, 1, __ATOMIC_RELEASE);
+	for (unsigned i = __atomic_load_n(&round->count, __ATOMIC_ACQUIRE); i-- > 0;)
+		if (round->all[i].thread == self)
+			__atomic_store_n(&round->all[i].answered, 1, __ATOMIC_RELEASE);
 	return true;
 }

@@ -103,7 +103,7 @@ static int carry_out(void)
 	if (!error)
 		return 0;
 	/* The update is made; it is taken back, so that what is said is true, if all the pages can be had again. */
-	step = pages_reopen();
+	step = pages_reopen(false);
 	(void)fail(error, step ? "a page was left writable: mprotect was refused" : "mprotect was refused", 0, NULL);
 	return step ? 0 : error;
 }
@@ -143,7 +143,7 @@ static int update_repair(void)
 		(void)pages_close();
 		return 0;
 	}
-	error = pages_reopen();
+	error = pages_reopen(true);
 	if (error)
 		return fail(error, "an interrupted update could not be put back: mprotect was refused", 0, NULL);
 	error = put_back();
