@@ -98,22 +98,31 @@ static bool search(struct target_lookup *lookup, uintptr_t address)
 	return false;
 }
 
+static bool is_mapped(uintptr_t address)
+{
+	unsigned char resident;
+
+	return !mincore((void *)(address & ~(PAGE - 1)), 1, &resident);
+}
+
 static bool target_executable(struct target_lookup *lookup, static_call_fn func)
 {
 	uintptr_t address = (uintptr_t)func;
 	struct map_query query = { .size = sizeof(query), .flags = MAP_QUERY_EXECUTABLE, .address = address };
-	unsigned char resident;
 
 	if (address >= lookup->start && address < lookup->end)
 		return true;
 	if (lookup->maps < 0)
-		return !mincore((void *)(address & ~(PAGE - 1)), 1, &resident);
+		return is_mapped(address);
 	if (!ioctl(lookup->maps, MAP_QUERY, &query)) {
 		lookup->start = query.start;
 		lookup->end = query.end;
 		return true;
 	}
-	return errno != ENOENT && search(lookup, address);
+	if (errno == ENOENT)
+		return false;
+	/* Qemu-user's list shows text as read-only where it has merged it with what lies before. */
+	return search(lookup, address) || (!search(lookup, (uintptr_t)target_executable) && is_mapped(address));
 }
 
 static enum form target_folded(static_call_fn func, uintptr_t *constant)
