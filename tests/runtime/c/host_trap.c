@@ -113,29 +113,45 @@ static void trap(const char *kind)
 		forged(atoi(kind));
 }
 
+static pthread_t thread;
+
+static void start(void)
+{
+	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, caller, NULL))
+		exit(2);
+}
+
+static void halt(void)
+{
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const char *owner = argc == 3 ? argv[1] : "";
-	pthread_t thread;
 
 	if (!strcmp(owner, "ignored"))
 		signal(SIGTRAP, SIG_IGN);
 	else if (strcmp(owner, "default"))
 		take(own);
-	if (pthread_create(&thread, NULL, caller, NULL))
-		return 2;
+	start();
 	updates(10);
+	/* Nobody calls meanwhile: a thread that has trapped and not got its signal yet would meet the new owner. */
+	halt();
 	if (!strcmp(owner, "after"))
 		take(polite);
 	else if (!strcmp(owner, "rude")) /* hands on nothing: ours must be first again at the next update */
 		take(own);
+	updates(1);
+	start();
 	updates(20);
 	if (theirs) /* a trap of ours has reached them */
 		return 30;
 	trap(argv[2]);
 	updates(40);
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
+	halt();
 	printf("theirs %d\ncode %d\n", (int)theirs, (int)last_code);
 	return wrong ? 50 : 0;
 }
