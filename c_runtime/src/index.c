@@ -33,11 +33,6 @@ __extension__ _Static_assert(offsetof(struct site, address) == 0 && offsetof(str
 __extension__ _Static_assert(offsetof(struct site, key) == offsetof(struct entry, key), "an entry comes first");
 __extension__ _Static_assert(offsetof(struct tramp, key) == offsetof(struct entry, key), "an entry comes first");
 
-static int by_pointer(uintptr_t a, uintptr_t b)
-{
-	return (a > b) - (a < b);
-}
-
 static int compare_entries(const void *a, const void *b)
 {
 	struct entry x, y;
@@ -45,24 +40,13 @@ static int compare_entries(const void *a, const void *b)
 
 	memcpy(&x, a, sizeof(x));
 	memcpy(&y, b, sizeof(y));
-	order = by_pointer((uintptr_t)x.key, (uintptr_t)y.key);
-	return order ? order : by_pointer(x.address, y.address);
+	order = array_by_address((const void *)&x.key, (const void *)&y.key);
+	return order ? order : array_by_address(&x.address, &y.address);
 }
 
-/* The first item of `size` bytes that is not below `wanted`. */
 static size_t lower_bound(const struct array *array, size_t size, struct entry wanted)
 {
-	size_t low = 0, high = array->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare_entries((const char *)array->items + middle * size, &wanted) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return array_lower_bound(array->items, array->count, size, &wanted, compare_entries);
 }
 
 /* The items of one key: the first, and how many; NULL where there are none. */
@@ -89,28 +73,14 @@ static struct tramp *index_tramps(const struct static_call_key *key, size_t *cou
 	return items_of(&current.tramps, sizeof(struct tramp), key, count);
 }
 
-static int compare_doors(const void *a, const void *b)
-{
-	const struct door *x = a, *y = b;
-
-	return by_pointer(x->address, y->address);
-}
-
 /* NULL where no object that is registered here has such a trampoline: another copy of the runtime may know it. */
 static struct static_call_key *key_of(const struct tables *tables, uintptr_t address)
 {
 	const struct door *doors = tables->doors.items;
-	size_t low = 0, high = tables->doors.count;
+	size_t count = tables->doors.count;
+	size_t at = array_lower_bound(doors, count, sizeof(*doors), &address, array_by_address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (doors[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < tables->doors.count && doors[low].address == address ? doors[low].key : NULL;
+	return at < count && doors[at].address == address ? doors[at].key : NULL;
 }
 
 static struct site site_of(const struct tables *tables, const struct site_record *record)
@@ -195,7 +165,7 @@ static int rebuild(size_t *foreign)
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
 		error = gather_tramps(object);
 	if (!error)
-		error = array_sort(&next.doors, &index_scratch, sizeof(struct door), compare_doors);
+		error = array_sort(&next.doors, &index_scratch, sizeof(struct door), array_by_address);
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
 		error = gather_sites(object, foreign);
 	if (!error)

@@ -64,10 +64,10 @@ static struct static_call_site_info describe(const struct site *site)
  * What is visited is gathered first: a visitor may take the loader's lock (dladdr), and who has that one may wait for
  * ours (dlopen, whose constructors register).
  */
-static int gather_keys(struct array *infos)
+static int gather_keys(const struct static_call_key *key, struct array *infos)
 {
 	size_t count;
-	const struct tramp *tramps = index_tramps(NULL, &count);
+	const struct tramp *tramps = index_tramps(key, &count);
 	struct static_call_key_info *info;
 
 	if (array_reserve(infos, count, sizeof(*info)))
@@ -95,20 +95,29 @@ static int gather_sites_of(const struct static_call_key *key, struct array *info
 	return 0;
 }
 
+static int snapshot(int (*gather)(const struct static_call_key *, struct array *), const struct static_call_key *key,
+		    struct array *infos)
+{
+	struct guard guard;
+	int error = update_begin(&guard);
+
+	if (error)
+		return error;
+	error = index_refresh();
+	if (!error)
+		error = gather(key, infos);
+	update_end(&guard);
+	return error;
+}
+
 int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument)
 {
 	struct array infos = { 0 };
-	struct guard guard;
-	int result = update_begin(&guard);
+	int result = snapshot(gather_keys, NULL, &infos);
+	const struct static_call_key_info *info = infos.items;
 
-	if (result)
-		return result;
-	result = index_refresh();
-	if (!result)
-		result = gather_keys(&infos);
-	update_end(&guard);
 	for (size_t i = 0; i < infos.count && !result; i++)
-		result = visit((struct static_call_key_info *)infos.items + i, argument);
+		result = visit(&info[i], argument);
 	array_free(&infos);
 	return result;
 }
@@ -117,17 +126,11 @@ int static_call_each_site(const struct static_call_key *key,
 			  int (*visit)(const struct static_call_site_info *, void *), void *argument)
 {
 	struct array infos = { 0 };
-	struct guard guard;
-	int result = update_begin(&guard);
+	int result = snapshot(gather_sites_of, key, &infos);
+	const struct static_call_site_info *info = infos.items;
 
-	if (result)
-		return result;
-	result = index_refresh();
-	if (!result)
-		result = gather_sites_of(key, &infos);
-	update_end(&guard);
 	for (size_t i = 0; i < infos.count && !result; i++)
-		result = visit((struct static_call_site_info *)infos.items + i, argument);
+		result = visit(&info[i], argument);
 	array_free(&infos);
 	return result;
 }

@@ -9,13 +9,6 @@
 
 static struct array journal_array, journal_scratch;
 
-static int compare_changes(const void *a, const void *b)
-{
-	const struct change *x = a, *y = b;
-
-	return ((uintptr_t)x->key > (uintptr_t)y->key) - ((uintptr_t)x->key < (uintptr_t)y->key);
-}
-
 static int journal_write(const struct static_call_change *asked, size_t count)
 {
 	struct change *changes;
@@ -34,7 +27,7 @@ static int journal_write(const struct static_call_change *asked, size_t count)
 		changes[i] = (struct change){ asked[i].key, asked[i].func, __static_call_load(asked[i].key) };
 	}
 	journal_array.count = count;
-	if (array_sort(&journal_array, &journal_scratch, sizeof(struct change), compare_changes))
+	if (array_sort(&journal_array, &journal_scratch, sizeof(struct change), array_by_address))
 		return fail(-ENOMEM, "no memory for the journal", 0, NULL);
 	/* Of two of one key the later one counts; the sort is stable. */
 	changes = journal_array.items;

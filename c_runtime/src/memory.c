@@ -35,6 +35,31 @@ static void array_free(const struct array *array)
 		munmap(array->items, array->room);
 }
 
+static int array_by_address(const void *a, const void *b)
+{
+	uintptr_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+static size_t array_lower_bound(const void *items, size_t count, size_t size, const void *wanted,
+				int (*compare)(const void *, const void *))
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare((const char *)items + middle * size, wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* Merge the sorted runs [a, middle) and [middle, end) of `from` into `to`. */
 static void merge(const char *from, char *to, size_t start, size_t middle, size_t end, size_t size,
 		  int (*compare)(const void *, const void *))

@@ -14,13 +14,6 @@ static struct {
 	unsigned long far, kept;
 } shortfall;
 
-static int compare_pokes(const void *a, const void *b)
-{
-	const struct poke *x = a, *y = b;
-
-	return (x->address > y->address) - (x->address < y->address);
-}
-
 /* Append a poke, unless the bytes are already what they are to be. */
 static int queue(struct poke poke, struct insn from, struct insn to, enum how how, const struct static_call_key *key)
 {
@@ -92,8 +85,6 @@ static int plan_site(struct site *site, static_call_fn func)
 	if (!site->home && from.form == FORM_CALL)
 		site->home = from.operand;
 	to = plan_insn(site, &from, func);
-
-	poke.operand = to.operand;
 	return queue(poke, from, to, policy_site(site, from.form, to.form), site->key);
 }
 
@@ -101,15 +92,13 @@ static int plan_tramp(const struct tramp *tramp, static_call_fn func)
 {
 	struct poke poke = { .address = tramp->address, .length = WORD };
 	uintptr_t operand = (uintptr_t)func;
-	struct insn to;
 
 	if (policy_constrained(WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
 		operand = tramp->address + TRAMP_FAR;
 	else if (!func)
 		operand = tramp->address + TRAMP_RETURN;
-	to = insn_make_tramp(tramp->address, operand);
-	poke.operand = to.operand;
-	return queue(poke, insn_read_tramp(tramp->address), to, policy_tramp(), tramp->key);
+	return queue(poke, insn_read_tramp(tramp->address), insn_make_tramp(tramp->address, operand), policy_tramp(),
+		     tramp->key);
 }
 
 static int plan_key(const struct change *change)
@@ -136,7 +125,7 @@ static int plan_all(unsigned constraints)
 	shortfall.far = shortfall.kept = 0;
 	for (size_t i = 0; i < journal.count && !error; i++)
 		error = plan_key(&journal.changes[i]);
-	if (!error && array_sort(&plan_array, &plan_scratch, sizeof(struct poke), compare_pokes))
+	if (!error && array_sort(&plan_array, &plan_scratch, sizeof(struct poke), array_by_address))
 		error = fail(-ENOMEM, "no memory for the plan", 0, NULL);
 	if (!error)
 		plan = (struct plan){ plan_array.items, plan_array.count };

@@ -13,13 +13,17 @@
 
 #include <string.h>
 
-/* The last four bytes of an instruction, a call's displacement. */
+static uint32_t poke_immediate(uint64_t word, unsigned length)
+{
+	uint32_t immediate;
+
+	memcpy(&immediate, (const uint8_t *)&word + length - sizeof(immediate), sizeof(immediate));
+	return immediate;
+}
+
 static int poke_displacement(const struct poke *poke, uint64_t word)
 {
-	uint32_t displacement;
-
-	memcpy(&displacement, (const uint8_t *)&word + poke->length - sizeof(displacement), sizeof(displacement));
-	return pages_store_text(poke->address + poke->length - sizeof(displacement), displacement, sizeof(displacement));
+	return pages_store_text(poke->address + poke->length - 4u, poke_immediate(word, poke->length), 4);
 }
 
 /*

@@ -180,7 +180,7 @@ static enum how policy_site(const struct site *site, enum form from, enum form t
 	case STATIC_CALL_INT3_STUB:
 		return HOW_STUB;
 	case STATIC_CALL_INT3_RESUME:
-		return target_only && one_displacement(site) && !policy_constrained(WITHOUT_STORES) ? HOW_RESUME : HOW_PUSH;
+		return target_only && by_store ? HOW_RESUME : HOW_PUSH;
 	case STATIC_CALL_AUTO:
 		return by_store ? HOW_STORE : HOW_PUSH;
 	default:

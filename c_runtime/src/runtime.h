@@ -68,6 +68,11 @@ static void array_free(const struct array *array);
 /* Sort ascending; stable; `scratch` is grown as needed. 0 or -ENOMEM. */
 static int array_sort(struct array *array, struct array *scratch, size_t size,
 		      int (*compare)(const void *, const void *));
+/* For items that begin with an address, or a pointer. */
+static int array_by_address(const void *a, const void *b);
+/* How many of the sorted items are below `wanted`. Async-signal-safe. */
+static size_t array_lower_bound(const void *items, size_t count, size_t size, const void *wanted,
+				int (*compare)(const void *, const void *));
 
 /* ---- insn.c ---- */
 
@@ -205,7 +210,6 @@ static enum how policy_tramp(void);
 struct poke {
 	uintptr_t address;
 	uint64_t from, to; /* instructions, as struct insn has them */
-	uintptr_t operand; /* of `to`, as struct insn has it */
 	struct site *site; /* NULL for a trampoline */
 	uint8_t length;
 	uint8_t how;  /* enum how */
@@ -213,6 +217,8 @@ struct poke {
 	bool core;    /* more than the displacement changes */
 };
 
+/* The last four bytes of an instruction: a call's displacement, a constant. */
+static uint32_t poke_immediate(uint64_t word, unsigned length);
 /* Carry out pokes, sorted by address, in pages that are open. 0 or -errno, and then poke_undo() is due. */
 static int poke_all(struct poke *pokes, size_t count);
 /* Whether any of them goes by int3. */

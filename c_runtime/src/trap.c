@@ -78,17 +78,10 @@ static bool enter(void)
 
 static const struct poke *find(uintptr_t address)
 {
-	size_t low = 0, high = descriptor.count;
+	const struct poke *pokes = descriptor.pokes;
+	size_t at = array_lower_bound(pokes, descriptor.count, sizeof(*pokes), &address, array_by_address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (descriptor.pokes[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < descriptor.count && descriptor.pokes[low].address == address ? &descriptor.pokes[low] : NULL;
+	return at < descriptor.count && pokes[at].address == address ? &pokes[at] : NULL;
 }
 
 /*
@@ -150,7 +143,7 @@ static void emulate(const struct poke *poke, greg_t *registers)
 		registers[REG_RIP] = (greg_t)(poke->address + TRAMP_FAR);
 		break;
 	case FORM_CONSTANT:
-		registers[REG_RAX] = (greg_t)(uint32_t)poke->operand;
+		registers[REG_RAX] = (greg_t)poke_immediate(poke->to, poke->length);
 		/* fall through */
 	default:
 		registers[REG_RIP] = (greg_t)(poke->address + poke->length);

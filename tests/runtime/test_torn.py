@@ -106,7 +106,7 @@ STORES = "\tfor (size_t i = 0; i < count; i++)\n\t\tstored +="
 PUBLISH = "\t\ttrap_publish(pokes, count);\n\t\terror = poke_int3(pokes, count);\n"
 RETIRE = "\t\tif (!error)\n\t\t\ttrap_retire();\n"
 GO = "(greg_t)poke->site->home;"
-RESUMES = "target_only && one_displacement(site) && !policy_constrained(WITHOUT_STORES) ? HOW_RESUME : HOW_PUSH"
+RESUMES = "target_only && by_store ? HOW_RESUME : HOW_PUSH"
 
 # Races that are rare by themselves become certain: an update sleeps before and between its steps, a thread before its
 # trap is answered.
