@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.toolchain import INCLUDE, RUNTIME, WARNINGS, attempt, instrument, run
+from tests.toolchain import INCLUDE, WARNINGS, attempt, instrument, run, runtime_object
 
 HERE = Path(__file__).resolve().parent / "c"
 ALIGNED, COMPACT, TRAMPOLINE = ("inline-asm", "aligned"), ("inline-asm", "compact"), ("trampoline", "aligned")
@@ -43,9 +43,8 @@ class Runtime:
 def runtime(folder: Path, cc: str = "gcc-12") -> Runtime:
     made = folder / f"runtime-{cc}"
     made.mkdir()
-    source, *flags = RUNTIME
-    object_ = compiled(cc, "-fPIC", "-c", source, "-o", made / "static_call.o")
-    return Runtime(object_, compiled(cc, "-shared", object_, *flags, "-o", made / "libstatic_call.so"))
+    object_ = runtime_object(cc, "-O2", "-fPIC")
+    return Runtime(object_, compiled(cc, "-shared", object_, "-pthread", "-o", made / "libstatic_call.so"))
 
 
 def ran(program: Path, *arguments: str | Path, status: int = 0, **env: str) -> tuple[str, str]:

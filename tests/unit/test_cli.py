@@ -414,6 +414,7 @@ def test_a_closed_or_full_stdout_is_2(project: Path, runtime: Path, words: str) 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cleans_up(project: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     cleaned: list[int] = []
+    signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, and stays so
 
     def run_until_stopped(options: object) -> None:
         try:
