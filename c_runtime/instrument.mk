@@ -11,8 +11,8 @@
 # Set before the include, where the default does not fit:
 #
 #   STATIC_CALL_SRCS    the C files, relative to this directory       $(wildcard *.c)
-#   STATIC_CALL_MODE    inline-asm or trampoline                      inline-asm
-#   STATIC_CALL_LAYOUT  aligned or compact                            aligned
+#   STATIC_CALL_MODE    inline-asm, trampoline or direct              inline-asm
+#   STATIC_CALL_LAYOUT  aligned or compact; for direct, bare as well  aligned
 #   STATIC_CALL_DIR     where the instrumented copies go              .static_call
 #   STATIC_CALL_FLAGS   further options of instrument, as --strict
 #
@@ -72,8 +72,12 @@ static_call_mirror = $(patsubst $(1)%,$(1)$(STATIC_CALL_DIR)/%,$(filter-out $(1)
 static_call_include = $(foreach option,-iquote -I -isystem -idirafter,$(call static_call_mirror,$(option))) \
 	-iquote $(or $(dir $*),.)
 
+# In mode direct the compiler's own calls are patched: they are prepared on their way to the assembler.
+static_call_cc = $(if $(filter direct,$(STATIC_CALL_MODE)),$(STATIC_CALL_TOOL) cc --mode direct \
+	--layout $(STATIC_CALL_LAYOUT) -- )$(CC)
+
 $(static_call_objects): %.o: $(STATIC_CALL_DIR)/%.c | static_call_runtime.o
-	$(CC) $(static_call_include) $(CPPFLAGS) $(CFLAGS) $(STATIC_CALL_CFLAGS) \
+	$(static_call_cc) $(static_call_include) $(CPPFLAGS) $(CFLAGS) $(STATIC_CALL_CFLAGS) \
 		-MMD -MP -MF $*.d -MT $@ -c -o $@ $<
 
 static_call_runtime.o: $(STATIC_CALL_DIR)/static_call/runtime/static_call_runtime.c

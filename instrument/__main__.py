@@ -3,7 +3,7 @@
 
 import sys
 
-from instrument.cli import main
+from instrument.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

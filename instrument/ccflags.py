@@ -10,19 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_WITH_VALUE = frozenset({
-    "-A", "-B", "-D", "-I", "-L", "-T", "-U", "-arch", "-idirafter", "-imacros", "-imultilib", "-include",
-    "-include-pch", "-iprefix", "-iquote", "-isysroot", "-isystem", "-iwithprefix", "-iwithprefixbefore", "-mllvm",
-    "-target", "-u", "-x", "-z", "-Xassembler", "-Xclang", "-Xlinker", "-Xpreprocessor", "--define-macro",
-    "--imacros", "--include", "--include-directory", "--include-directory-after", "--include-prefix", "--language",
-    "--param", "--sysroot", "--undefine-macro",
-})  # fmt: skip
+from instrument.ccwords import OUTPUT_WITH_VALUE, WITH_VALUE
 
 # What would write files of its own, stop early, hide the line markers, or make a warning an error.
-_DROPPED_WITH_VALUE = frozenset({
-    "-MF", "-MJ", "-MQ", "-MT", "-aux-info", "-dumpbase", "-dumpbase-ext", "-dumpdir", "-index-store-path", "-o",
-    "-serialize-diagnostics", "--output", "--serialize-diagnostics",
-})  # fmt: skip
 _DROPPED = re.compile(
     r"--|-[cCEHPQSv]|-CC|-o.+|-d[ADHIMNPUapx]+|-time(?:=.*)?|--output=.*|--dump=.*"
     r"|--(?:assemble|comments(?:-in-macros)?|compile|no-line-commands|preprocess|trace-includes|verbose)"
@@ -45,7 +35,7 @@ def options(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """The words, those that belong together together: a flag with the word that is its value."""
     rest = iter(words)
     for word in rest:
-        value = next(rest, None) if word in _WITH_VALUE or word in _DROPPED_WITH_VALUE else None
+        value = next(rest, None) if word in WITH_VALUE or word in OUTPUT_WITH_VALUE else None
         yield (word,) if value is None else (word, value)
 
 
@@ -53,7 +43,7 @@ def quiet(words: Sequence[str], cwd: Path) -> tuple[str, ...]:
     """`words` with response files read, and without what has effects of its own: it only tells of the text."""
     kept: list[str] = []
     passed = ""
-    for option in options(list(_expanded(words, cwd, _DEPTH))):
+    for option in options(expanded(words, cwd)):
         name, value = option[0], option[-1]
         if name in _PASSED_ON:
             # What follows a flag that is passed on may be its value, which is passed on likewise.
@@ -66,8 +56,13 @@ def quiet(words: Sequence[str], cwd: Path) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def expanded(words: Sequence[str], cwd: Path) -> list[str]:
+    """`words` with response files read."""
+    return list(_expanded(words, cwd, _DEPTH))
+
+
 def _dropped(word: str) -> bool:
-    return word in _DROPPED_WITH_VALUE or _DROPPED.fullmatch(word) is not None
+    return word in OUTPUT_WITH_VALUE or _DROPPED.fullmatch(word) is not None
 
 
 def _expanded(words: Sequence[str], cwd: Path, depth: int) -> Iterator[str]:

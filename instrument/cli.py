@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Compiler flags for files that no compile_commands.json tells of go after --:
 
-    instrument src -o build/src -- -Iinclude -DNDEBUG
+    instrument src include -o build -- -Iinclude -DNDEBUG
 
-For build files: --cflags, --libs, --makefile and --include-dir print where the runtime is;
+`instrument cc -- gcc ...` compiles without a copy (`instrument cc --help`); what --mode direct writes is compiled so.
+
+For build files: --cflags, --libs, --makefile, --include-dir, --cmakedir, --pkgconfigdir and --bazeldir
+print where the runtime is; `instrument inspect BINARY` tells its call sites;
 `instrument explain CODE` says what a code in a message means.
 
 A C file with an error is left out of OUT, the others are done all the same.
@@ -36,6 +39,18 @@ A C file with an error is left out of OUT, the others are done all the same.
 Exit status: 0 fine; 1 an error in the sources, or what --check, --diff or --strict found; 2 usage,
 configuration or internal error.
 """
+
+_QUESTIONS = {
+    "--cflags": "compiler flags for static_call.h",
+    "--libs": "what to compile and link with",
+    "--makefile": "the file to include in a Makefile",
+    "--include-dir": "where static_call.h is",
+    "--cmakedir": "the StaticCall_DIR of CMake's find_package",
+    "--pkgconfigdir": "the PKG_CONFIG_PATH of staticcall.pc",
+    "--bazeldir": "the Bazel repository of the runtime",
+    "--version": "the version",
+}
+"""What prints one line and does no work."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _quick(words)
         if status is None:
-            status = _explain(words[1:]) if words[:1] == ["explain"] else _instrument(words)
+            status = _COMMANDS.get(words[0] if words else "", _instrument)(words)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read us has enough; the interpreter's own flush at exit must not complain.
@@ -74,6 +89,9 @@ def _quick(words: Sequence[str]) -> int | None:
         "--libs": lambda: f"{_quoted(paths.RUNTIME_SOURCE)} -pthread",
         "--makefile": lambda: str(paths.MAKEFILE).replace(" ", "\\ "),
         "--include-dir": lambda: str(paths.INCLUDE_DIR),
+        "--cmakedir": lambda: str(paths.CMAKE_DIR),
+        "--pkgconfigdir": lambda: str(paths.PKGCONFIG_DIR),
+        "--bazeldir": lambda: str(paths.C_RUNTIME),
     }
     if not words or any(word not in answers for word in words):
         return None
@@ -87,9 +105,21 @@ def _quoted(path: os.PathLike[str]) -> str:
     return shlex.quote(os.fspath(path))
 
 
-def _explain(words: Sequence[str]) -> int:
+def _inspect(words: list[str]) -> int:
+    from instrument import inspect
+    from instrument.diagnostics import InstrumentError
+
+    try:
+        return inspect.main(words[1:])
+    except InstrumentError as error:
+        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+        return error.status
+
+
+def _explain(command: list[str]) -> int:
     from instrument.diagnostics import CODES
 
+    words = command[1:]
     unknown = [word for word in words if word.upper() not in CODES]
     if unknown:
         return _fail(f"no such code: {unknown[0]}{_meant(unknown[0].upper(), CODES)}")
@@ -98,6 +128,8 @@ def _explain(words: Sequence[str]) -> int:
         print(f"{code}: {CODES[code]} ({kind})")
     return 0
 
+
+_COMMANDS = {"explain": _explain, "inspect": _inspect}
 
 # ---- the real work --------------------------------------------------------------------------------
 
@@ -131,13 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-j", "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="compilers at a time")
     add("-q", "--quiet", action="store_true", help="errors only")
     add("-v", "--verbose", action="store_true", help="a line for each token; a traceback for an internal error")
-    for flag, what in (
-        ("--cflags", "compiler flags for static_call.h"),
-        ("--libs", "what to compile and link with"),
-        ("--makefile", "the file to include in a Makefile"),
-        ("--include-dir", "where static_call.h is"),
-        ("--version", "the version"),
-    ):
+    for flag, what in _QUESTIONS.items():
         add(flag, action="store_true", help=f"print {what}")
     return parser
 
@@ -200,13 +226,13 @@ def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unkn
         flag = unknown[0].startswith("-") and not unknown[0].startswith("--")
         hint = "; flags for the compiler go behind --" if flag else _meant(unknown[0].partition("=")[0], known)
         parser.error(f"unknown option: {unknown[0]}{hint}")
-    asked = [f"--{name}" for name in ("cflags", "libs", "makefile", "version") if getattr(arguments, name)]
-    if arguments.include_dir:
-        asked.append("--include-dir")
+    asked = [flag for flag in _QUESTIONS if getattr(arguments, flag[2:].replace("-", "_"))]
     if asked:
         parser.error(f"{asked[0]} goes alone")
     if arguments.json and arguments.diff:
         parser.error("--json and --diff both write to standard output: ask for one of them")
+    if arguments.layout == "bare" and arguments.mode != "direct":
+        parser.error("--layout bare is for --mode direct: what instrument writes itself has prefixes")
     if not arguments.sources:
         parser.error("no input: name C files or directories")
     if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):

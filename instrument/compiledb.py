@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from instrument import ccflags
+from instrument import ccflags, ccwords
 from instrument.diagnostics import Finding, InstrumentError
-
-LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "sccache"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,7 @@ def load(build_dir: Path | None, flags: Sequence[str]) -> Commands:
 
 def without_launcher(words: Sequence[str]) -> tuple[str, ...]:
     """`ccache compiler_check=content gcc -O2` -> `gcc -O2`."""
-    rest = list(words)
-    while len(rest) > 1 and Path(rest[0]).name in LAUNCHERS:
-        del rest[0]
-        while len(rest) > 1 and "=" in rest[0] and not rest[0].startswith("-"):
-            del rest[0]
-    return tuple(rest)
+    return tuple(words[ccwords.compiler_at(words) :])
 
 
 def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 
 _UNSPEAKABLE = frozenset("\n\t=;|%*?[")
@@ -38,3 +40,10 @@ def render(target: str, prerequisites: Iterable[str]) -> bytes:
     rule = " \\\n ".join([f"{escape(target)}:", *names])
     phony = "".join(f"\n{name}:\n" for name in names)
     return f"{rule}\n{phony}".encode(errors="surrogateescape")
+
+
+def without(rules: bytes, name: str) -> bytes:
+    """`rules` without the prerequisite `name`, and without the empty rule that -MP has for it."""
+    word = re.escape(os.fsencode(escape(name)))
+    rules = re.sub(rb"^" + word + rb":\n+", b"", rules, flags=re.MULTILINE)
+    return re.sub(rb"(?:[ \t]*\\\n)?[ \t]+" + word + rb"(?=\s|\Z)", b"", rules)

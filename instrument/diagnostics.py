@@ -46,6 +46,8 @@ CODES: dict[str, str] = {
     "IN037": "not every file that includes this one was asked",
     "IN038": "compilers pass the type in different ways",
     "IN039": "the call's text does not read the same in every dialect of C",
+    "IN040": "the assembly has the trampoline otherwise than in a call that can be patched",
+    "IN041": "the file begins with a precompiled header",
 }
 
 

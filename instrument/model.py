@@ -19,13 +19,16 @@ class Mode(StrEnum):
 
     INLINE_ASM = "inline-asm"
     TRAMPOLINE = "trampoline"
+    DIRECT = "direct"
 
 
 class Layout(StrEnum):
-    """How the bytes of an inline-asm site lie in memory (docs/design.md, section 4)."""
+    """How the bytes of a call site lie in memory (docs/design.md, section 4)."""
 
     ALIGNED = "aligned"
     COMPACT = "compact"
+    BARE = "bare"
+    """As the compiler would have put them, in mode direct: no prefixes (the rule of 2018)."""
 
 
 class Api(StrEnum):
@@ -337,12 +340,15 @@ class Use:
 class Resolution:
     """`uses` has an entry for every call token, by (path, offset of its name).
 
-    `reached` are the files, relative to the root, that some unit read.
+    `reached` are the files, relative to the root, that some unit read, `hidden` the keys that are called by no token
+    in them, `defined` those that some unit defines.
     """
 
     keys: dict[str, Key] = field(default_factory=dict)
     uses: dict[tuple[str, int], Use] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    defined: frozenset[str] = frozenset()
 
 
 # ---- classify -------------------------------------------------------------------------------------
@@ -400,6 +406,8 @@ class Refusal:
 
 class Form(StrEnum):
     INLINE = "inline-asm"
+    DIRECT = "direct"
+    """The compiler's own call of the trampoline, which `instrument cc` prepares; without it, a trampoline's call."""
     TRAMPOLINE = "trampoline"
 
 

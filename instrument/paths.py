@@ -21,3 +21,5 @@ TEMPLATES = _data("templates")
 INCLUDE_DIR = C_RUNTIME / "include"
 RUNTIME_SOURCE = C_RUNTIME / "static_call_runtime.c"
 MAKEFILE = C_RUNTIME / "instrument.mk"
+CMAKE_DIR = C_RUNTIME / "cmake"
+PKGCONFIG_DIR = C_RUNTIME / "pkgconfig"

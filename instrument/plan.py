@@ -53,6 +53,8 @@ def plan_key(key: Key, mode: Mode, barred: str | None = None) -> KeyPlan:
     calls alike.
     """
     refusal: Refusal | None
+    if mode is Mode.DIRECT:
+        return KeyPlan(key, Form.DIRECT, None, None)
     if mode is Mode.TRAMPOLINE:
         return KeyPlan(key, Form.TRAMPOLINE, None, Refusal("IN035", "the mode is trampoline"))
     if key.type is None:

@@ -73,8 +73,11 @@ class Answer:
         return all(keys <= self.declared for keys in self.uses.values())
 
 
-def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
-    """Everything that the compiler says of `unit`; `number` tells its scratch file from the others'."""
+def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int, copied: bool = True) -> Answer:
+    """Everything that the compiler says of `unit`; `number` tells its scratch file from the others'.
+
+    `copied` tells that a copy of the tree will be compiled, which must then be whole.
+    """
     unit = replace(unit, command=ccflags.quiet(unit.command, unit.cwd))
     scratch = tree.scratch / f"{number}.o"
     try:
@@ -105,9 +108,9 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int) -> Answer:
             hidden=frozenset(loaded.values()),
             whole=_whole(text, tree, sites),
             undeclared=_undeclared(own.text, outside, bodies) - answer.declared,
-            findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)),
+            findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)) if copied else (),
         )
-        hidden = markers.unseen(unit, tree, first)
+        hidden = markers.unseen(unit, tree, first) if copied else None
         if hidden and not answer.findings and (answer.declared or sites):
             answer = replace(answer, findings=(hidden,))
         # An undeclared key is a finding of its own; the compiler would only say the same again.

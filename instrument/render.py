@@ -42,7 +42,7 @@ def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
         "version": __version__,
         "mode": mode.value,
         "layout": layout.value,
-        "site": SITE_MACROS[layout],
+        "site": SITE_MACROS.get(layout),
         "keys": [view(key) for key in plan.keys],
     }
     names = ("static_call.h", "static_call_keys.h")

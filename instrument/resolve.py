@@ -59,18 +59,20 @@ def resolve(
     include_dir: Path,
     jobs: int,
     links: Mapping[str, str] | None = None,
+    copied: bool = True,
 ) -> Resolved:
     """What the user's compiler says of the tree at `root`.
 
     `files` is every file of the tree, relative to `root`, `links` its symbolic links with their targets;
-    `scanned` and `contents` hold at least the files that mention the API. What is wrong with a unit is a finding
-    of the result; raises InstrumentError, with status 2, where the compiler cannot be run.
+    `scanned` and `contents` hold at least the files that mention the API, and nothing at all where no copy of them
+    will be compiled (`copied`). What is wrong with a unit is a finding of the result; raises InstrumentError, with
+    status 2, where the compiler cannot be run.
     """
     with (
         shadow(root, files, scanned, contents, links or {}) as tree,
         ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
     ):
-        asked = [pool.submit(ask, unit, tree, include_dir, i) for i, unit in enumerate(units)]
+        asked = [pool.submit(ask, unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
         answers = _forgiven([answer.result() for answer in asked], tree)
     trouble = [*_troubles(answers, tree, scanned), *_torn(answers, tree)]
     failed = _failed(answers, tree, trouble)
@@ -84,6 +86,8 @@ def resolve(
         _keys(answers, tree, mixed),
         _uses(answers, tree, mixed),
         frozenset().union(*(a.reached for a in answers)),
+        frozenset().union(*(a.hidden for a in answers)),
+        frozenset().union(*(a.defined for a in answers)),
     )
     findings = dict.fromkeys(found.finding for found in (*trouble, *disagreements))
     return Resolved(resolution, tuple(findings), failed)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The compilers and emulators that `make test` uses, from Debian's packages, as far as they are missing.
+# The compilers, emulators and build systems that `make test` uses, from Debian's packages, as far as they are missing.
 set -eu
 
 missing=
@@ -25,6 +25,19 @@ need cppcheck cppcheck
 need clang-tidy-19 clang-tidy-19
 need unshare util-linux
 need make make
+need cmake cmake
+need ninja ninja-build
+need meson meson
+need pkg-config pkg-config
+need autoreconf autoconf
+need automake automake
+need bazel bazel-bootstrap
+need ccache ccache
+need sccache sccache
+need distccd distcc
+need icecc icecc
+need ip iproute2
+need clangd clangd
 # What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.
 need_file() { # package, what a pattern has found
 	[ -e "$2" ] || missing="$missing $1"

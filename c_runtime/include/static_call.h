@@ -40,7 +40,8 @@
  * A change that one store cannot make goes by int3, and the kernel kills a thread that runs into one with SIGTRAP
  * blocked: who blocks it for a moment only, after the look, is not seen. So handlers and threads that call through keys
  * keep it open (sigdelset), or the program says STATIC_CALL_PROTOCOL=atomic. And a library that has a key's target and no
- * static calls of its own is not noticed when it is closed: update the key first.
+ * static calls of its own is not noticed when it is closed: update the key first. static_call_each_key() shows such
+ * keys afterwards, as `lost`.
  *
  * -errno is also what mprotect or membarrier said. static_call_runtime.h tells where and why.
  */
@@ -106,8 +107,10 @@ static __inline__ __attribute__((__unused__)) static_call_fn __static_call_load(
 #else
 #include "static_call_update.h"
 #endif
+/* STATIC_CALL_DIRECT comes from `instrument cc`, which may be asked to compile for any machine. */
 #if defined STATIC_CALL_RUNTIME
-#elif defined STATIC_CALL_INSTRUMENTED
+#elif defined STATIC_CALL_INSTRUMENTED || \
+	(defined STATIC_CALL_DIRECT && defined __x86_64__ && !defined __ILP32__ && defined __ELF__)
 #include "static_call_x86_64.h"
 #else
 #include "static_call_pointer.h"
@@ -148,7 +151,7 @@ struct __scm_2018;
 #define static_call_update(name, func) \
 	__extension__({ \
 		__typeof__(STATIC_CALL_TRAMP(name)) *__sc_target = (func); \
-		__static_call_update(&STATIC_CALL_KEY(name), STATIC_CALL_TRAMP_ADDR(name), (void *)__sc_target); \
+		__static_call_update(&STATIC_CALL_KEY(name), (void *)0, (void *)__sc_target); \
 	})
 #define static_call_queue(name, func, transaction) \
 	__extension__({ \

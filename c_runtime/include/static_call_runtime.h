@@ -51,6 +51,15 @@ const char *static_call_protocol_reason(void) __SC_VISIBLE;
  */
 int static_call_set_folding(int on) __SC_VISIBLE;
 
+/**
+ * Say that threads which block SIGTRAP make no static calls while they do, so that updates need not avoid an int3 that
+ * would kill them (off; STATIC_CALL_BLOCKED=trust in the environment turns it on). For programs whose libraries have
+ * such threads: glibc's own for timers and notifications by SIGEV_THREAD, aio and getaddrinfo_a(). A thread that calls
+ * all the same, also by a function that is a key elsewhere, kills the process if it meets an int3.
+ * Returns 0, or -EDEADLK in a handler of an update's own fault.
+ */
+int static_call_trust_blocked_threads(int on) __SC_VISIBLE;
+
 /** How text was written. */
 enum static_call_write {
 	STATIC_CALL_WRITE_NONE,     /* nothing has been written yet */
@@ -76,7 +85,7 @@ struct static_call_statistics {
 	/* Fallbacks, by reason: how often a site or an update did not get the form or the way that was wanted. */
 	/** Sites left calling their trampoline: the target is more than 2 GiB away. */
 	unsigned long far_targets;
-	/** Sites left calling for NULL or a constant: only a target's change is safe there, in the protocol or layout. */
+	/** Sites left on their trampoline: the change is not safe there, in the protocol or layout; NULL or a constant, mostly. */
 	unsigned long kept_calls;
 	/** Sites that stay on their trampoline: their key belongs to another copy of the runtime. */
 	unsigned long foreign_sites;
@@ -88,8 +97,10 @@ struct static_call_statistics {
 	unsigned long without_mprotect;
 	/** Updates that found an interrupted one (its thread was killed) and repaired it first. */
 	unsigned long repairs;
-	/** Keys whose target went away with a library that was closed. */
+	/** Keys whose target went away with a library that was closed, as far as it was seen: static_call_each_key(). */
 	unsigned long lost_targets;
+	/** Bare sites left on their trampoline: their displacement crosses a cache line. */
+	unsigned long crossing_sites;
 };
 void static_call_statistics(struct static_call_statistics *out) __SC_VISIBLE;
 
@@ -108,18 +119,23 @@ enum static_call_form {
 	STATIC_CALL_CALL,     /* a call of `target` */
 	STATIC_CALL_NOP,      /* nothing: the key is NULL */
 	STATIC_CALL_CONSTANT, /* mov $constant, %eax */
+	STATIC_CALL_JUMP,     /* a tail call of `target` */
+	STATIC_CALL_RETURN,   /* ret: a tail call, and the key is NULL */
+	STATIC_CALL_BRANCH,   /* a conditional tail call of `target` */
 };
 
-enum static_call_layout { STATIC_CALL_COMPACT, STATIC_CALL_ALIGNED };
+/** How many prefixes a site has, so how it may change (docs/runtime.md); BARE: none, as the compiler left it. */
+enum static_call_layout { STATIC_CALL_COMPACT, STATIC_CALL_ALIGNED, STATIC_CALL_BARE };
 
 struct static_call_site_info {
 	const struct static_call_key *key;
-	const void *address; /* its first byte, a prefix */
+	const void *address; /* its first byte */
 	enum static_call_form form;
+	enum static_call_form kind; /* how it goes to a target: _CALL, _JUMP or _BRANCH */
 	enum static_call_layout layout;
-	const void *target;         /* where a call goes: a function, or the trampoline; else NULL */
+	const void *target;         /* where it goes: a function, or the trampoline; else NULL */
 	unsigned int constant;      /* of STATIC_CALL_CONSTANT */
-	int by_trampoline;          /* whether it is a call that goes by the trampoline */
+	int by_trampoline;          /* whether it goes by the trampoline */
 };
 
 struct static_call_key_info {
@@ -128,6 +144,11 @@ struct static_call_key_info {
 	const void *trampoline;
 	static_call_fn target; /* what the key calls; NULL where it is NULL */
 	unsigned long sites;   /* how many the runtime knows */
+	/*
+	 * Whether the target went away: a call aborts, where the runtime saw the library close (`lost_targets`), or crashes,
+	 * where it had no static calls. Not seen once something else is mapped executable at the target's address.
+	 */
+	int lost;
 };
 
 /**

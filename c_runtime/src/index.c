@@ -2,7 +2,7 @@
 /*
  * Which sites and trampolines a key has: the objects' tables gathered and sorted by key and address. Made on the
  * first update, so that a program that never updates pays nothing; made again when objects have come or gone. A site
- * with other bytes than a call (a debugger's breakpoint) has no home; an update of its key finds it (plan.c).
+ * with other bytes than the linker's (a debugger's breakpoint) has no home; an update of its key finds it (plan.c).
  */
 #include "runtime.h"
 #include "records.h"
@@ -19,8 +19,8 @@ struct tables {
 	struct array sites, tramps, doors;
 };
 
-/* `next` is where the tables are made anew; they take their place when they are whole. */
-static struct tables current, next;
+/* The tables in use. The other ones are where they are made anew; whole, they take their place by one store. */
+static struct tables both[2], *current = both;
 static struct array index_scratch;
 static unsigned long index_generation;
 
@@ -65,12 +65,12 @@ static void *items_of(const struct array *array, size_t size, const struct stati
 
 static struct site *index_sites(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&current.sites, sizeof(struct site), key, count);
+	return items_of(&current->sites, sizeof(struct site), key, count);
 }
 
 static struct tramp *index_tramps(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&current.tramps, sizeof(struct tramp), key, count);
+	return items_of(&current->tramps, sizeof(struct tramp), key, count);
 }
 
 /* NULL where no object that is registered here has such a trampoline: another copy of the runtime may know it. */
@@ -87,21 +87,22 @@ static struct site site_of(const struct tables *tables, const struct site_record
 {
 	return (struct site){
 		.address = RECORD_ADDRESS(record->site),
-		.key = key_of(tables, *(const uintptr_t *)RECORD_ADDRESS(record->door)),
+		.key = key_of(tables, (uintptr_t)RECORD_SLOT(record->door)),
 		.stub = RECORD_ADDRESS(record->stub),
-		.prefixes = (uint8_t)record->prefixes,
+		.prefixes = (uint8_t)record->layout,
+		.kind = (uint8_t)(record->layout >> 8),
 	};
 }
 
 /* A site whose trampoline is not known stays as it is: it goes by the trampoline, which somebody keeps right. */
-static int gather_sites(const struct __static_call_object *object, size_t *foreign)
+static int gather_sites(struct tables *next, const struct __static_call_object *object, size_t *foreign)
 {
 	const struct site_record *record = object->sites, *end = object->sites_end;
-	struct array *array = &next.sites;
+	struct array *array = &next->sites;
 	int error = array_reserve(array, array->count + (size_t)(end - record), sizeof(struct site));
 
 	for (; !error && record < end; record++) {
-		struct site site = site_of(&next, record);
+		struct site site = site_of(next, record);
 
 		if (site.key)
 			((struct site *)array->items)[array->count++] = site;
@@ -111,89 +112,90 @@ static int gather_sites(const struct __static_call_object *object, size_t *forei
 	return error;
 }
 
-static int gather_tramps(struct __static_call_object *object)
+static int gather_tramps(struct tables *next, struct __static_call_object *object)
 {
 	const struct key_record *record = object->keys, *end = object->keys_end;
-	size_t count = next.tramps.count + (size_t)(end - record);
-	int error = array_reserve(&next.tramps, count, sizeof(struct tramp));
+	size_t count = next->tramps.count + (size_t)(end - record);
+	int error = array_reserve(&next->tramps, count, sizeof(struct tramp));
 
 	if (!error)
-		error = array_reserve(&next.doors, count, sizeof(struct door));
+		error = array_reserve(&next->doors, count, sizeof(struct door));
 	for (; !error && record < end; record++) {
-		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+		struct static_call_key *key = RECORD_SLOT(record->key);
 
-		((struct tramp *)next.tramps.items)[next.tramps.count++] = (struct tramp){
+		((struct tramp *)next->tramps.items)[next->tramps.count++] = (struct tramp){
 			.address = RECORD_ADDRESS(record->tramp),
 			.key = key,
 			.slot = (static_call_fn *)RECORD_ADDRESS(record->slot),
 			.name = (const char *)RECORD_ADDRESS(record->name),
 			.object = object,
 		};
-		((struct door *)next.doors.items)[next.doors.count++] =
-			(struct door){ *(const uintptr_t *)RECORD_ADDRESS(record->door), key };
+		((struct door *)next->doors.items)[next->doors.count++] =
+			(struct door){ (uintptr_t)RECORD_SLOT(record->door), key };
 	}
 	return error;
 }
 
 /* A site's home is what the linker made of it; once we have patched it, only the tables before know. */
-static void bring_home(void)
+static void bring_home(struct tables *next)
 {
-	struct site *sites = next.sites.items, *olds = current.sites.items;
+	struct site *sites = next->sites.items, *olds = current->sites.items;
 	size_t j = 0;
 
-	for (size_t i = 0; i < next.sites.count; i++) {
+	for (size_t i = 0; i < next->sites.count; i++) {
 		struct site *site = &sites[i];
 		struct insn insn;
 
-		while (j < current.sites.count && compare_entries(&olds[j], site) < 0)
+		while (j < current->sites.count && compare_entries(&olds[j], site) < 0)
 			j++;
-		if (j < current.sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
+		if (j < current->sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
 			site->home = olds[j].home;
 			site->rested = olds[j].rested;
 			continue;
 		}
-		insn = insn_read_site(site->address, site->prefixes);
-		site->home = insn.form == FORM_CALL ? insn.operand : 0;
+		insn = insn_read_site(site);
+		site->home = insn.form == site->kind ? insn.operand : 0;
 	}
 }
 
-static int rebuild(size_t *foreign)
+static int rebuild(struct tables *next, size_t *foreign)
 {
 	int error = 0;
 
-	next.sites.count = next.tramps.count = next.doors.count = 0;
+	next->sites.count = next->tramps.count = next->doors.count = 0;
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
-		error = gather_tramps(object);
+		error = gather_tramps(next, object);
 	if (!error)
-		error = array_sort(&next.doors, &index_scratch, sizeof(struct door), array_by_address);
+		error = array_sort(&next->doors, &index_scratch, sizeof(struct door), array_by_address);
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
-		error = gather_sites(object, foreign);
+		error = gather_sites(next, object, foreign);
 	if (!error)
-		error = array_sort(&next.sites, &index_scratch, sizeof(struct site), compare_entries);
+		error = array_sort(&next->sites, &index_scratch, sizeof(struct site), compare_entries);
 	if (!error)
-		error = array_sort(&next.tramps, &index_scratch, sizeof(struct tramp), compare_entries);
+		error = array_sort(&next->tramps, &index_scratch, sizeof(struct tramp), compare_entries);
 	if (error)
 		return fail(error, "no memory for the index of sites", 0, NULL);
-	bring_home();
+	bring_home(next);
 	return 0;
 }
 
 static int index_refresh(void)
 {
-	struct tables old = current;
+	struct tables *next = &both[current == both];
 	size_t foreign = 0;
 	int error;
 
 	if (index_generation == objects_generation())
 		return 0;
-	error = rebuild(&foreign);
+	error = rebuild(next, &foreign);
 	if (error)
 		return error;
+	IN_ORDER();
 	current = next;
-	next = old;
+	IN_ORDER();
 	index_generation = objects_generation();
-	__atomic_store_n(&statistics.sites, current.sites.count, __ATOMIC_RELAXED);
-	__atomic_store_n(&statistics.trampolines, current.tramps.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.sites, current->sites.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.trampolines, current->tramps.count, __ATOMIC_RELAXED);
 	__atomic_store_n(&statistics.foreign_sites, foreign, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -201,13 +203,13 @@ static int index_refresh(void)
 static void index_forget(const struct __static_call_object *object)
 {
 	const struct site_record *record = object->sites, *end = object->sites_end;
-	struct site *sites = current.sites.items;
+	struct site *sites = current->sites.items;
 
 	for (; record < end; record++) {
-		struct site gone = site_of(&current, record);
-		size_t at = lower_bound(&current.sites, sizeof(gone), (struct entry){ gone.address, gone.key });
+		struct site gone = site_of(current, record);
+		size_t at = lower_bound(&current->sites, sizeof(gone), (struct entry){ gone.address, gone.key });
 
-		if (at < current.sites.count && !compare_entries(&sites[at], &gone))
+		if (at < current->sites.count && !compare_entries(&sites[at], &gone))
 			sites[at].home = 0;
 	}
 }

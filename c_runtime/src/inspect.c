@@ -33,31 +33,26 @@ void static_call_statistics(struct static_call_statistics *out)
 
 static struct static_call_site_info describe(const struct site *site)
 {
-	struct insn now = insn_read_site(site->address, site->prefixes);
-	struct static_call_site_info info = {
+	static const enum static_call_form forms[] = {
+		[FORM_CALL] = STATIC_CALL_CALL,         [FORM_JUMP] = STATIC_CALL_JUMP,
+		[FORM_BRANCH] = STATIC_CALL_BRANCH,     [FORM_NOP] = STATIC_CALL_NOP,
+		[FORM_CONSTANT] = STATIC_CALL_CONSTANT, [FORM_RETURN] = STATIC_CALL_RETURN,
+		[FORM_UNKNOWN] = STATIC_CALL_UNKNOWN,
+	};
+	static const enum static_call_layout layouts[] = { STATIC_CALL_BARE, STATIC_CALL_COMPACT };
+	struct insn now = insn_read_site(site);
+	bool goes = now.form == site->kind;
+
+	return (struct static_call_site_info){
 		.key = site->key,
 		.address = (const void *)site->address,
-		.layout = site->prefixes == 1 ? STATIC_CALL_COMPACT : STATIC_CALL_ALIGNED,
+		.kind = forms[site->kind],
+		.form = forms[now.form],
+		.layout = site->prefixes < 2 ? layouts[site->prefixes] : STATIC_CALL_ALIGNED,
+		.target = goes ? (const void *)now.operand : NULL,
+		.constant = now.form == FORM_CONSTANT ? (unsigned int)now.operand : 0,
+		.by_trampoline = goes && now.operand == site->home,
 	};
-
-	switch (now.form) {
-	case FORM_CALL:
-		info.form = STATIC_CALL_CALL;
-		info.target = (const void *)now.operand;
-		info.by_trampoline = now.operand == site->home;
-		break;
-	case FORM_NOP:
-		info.form = STATIC_CALL_NOP;
-		break;
-	case FORM_CONSTANT:
-		info.form = STATIC_CALL_CONSTANT;
-		info.constant = (unsigned int)now.operand;
-		break;
-	default:
-		info.form = STATIC_CALL_UNKNOWN;
-		break;
-	}
-	return info;
 }
 
 /*
@@ -69,16 +64,24 @@ static int gather_keys(const struct static_call_key *key, struct array *infos)
 	size_t count;
 	const struct tramp *tramps = index_tramps(key, &count);
 	struct static_call_key_info *info;
+	struct target_lookup lookup;
+	int error;
 
 	if (array_reserve(infos, count, sizeof(*info)))
 		return -ENOMEM;
+	error = target_open(&lookup);
+	if (error)
+		return error;
 	for (info = infos->items; infos->count < count; infos->count++, info++, tramps++) {
+		static_call_fn func = __static_call_load(tramps->key);
+		bool lost = func == library_lost || (func && !target_executable(&lookup, func));
 		size_t sites;
 
 		(void)index_sites(tramps->key, &sites);
 		*info = (struct static_call_key_info){ tramps->key, tramps->name, (const void *)tramps->address,
-						       __static_call_load(tramps->key), sites };
+						       func, sites, lost };
 	}
+	target_close(&lookup);
 	return 0;
 }
 

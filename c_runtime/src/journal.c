@@ -40,9 +40,11 @@ static int journal_write(const struct static_call_change *asked, size_t count)
 
 static int journal_check(void)
 {
-	struct target_lookup lookup = target_open();
-	int error = 0;
+	struct target_lookup lookup;
+	int error = target_open(&lookup);
 
+	if (error)
+		return fail(error, "/proc/self/maps, which tells whether the target is code, cannot be opened", 0, NULL);
 	for (size_t i = 0; i < journal.count && !error; i++) {
 		const struct change *change = &journal.changes[i];
 

@@ -23,7 +23,7 @@ static void library_arrives(const struct __static_call_object *object)
 	const struct key_record *record = object->keys, *end = object->keys_end;
 
 	for (; record < end; record++) {
-		struct static_call_key *key = *(struct static_call_key **)RECORD_ADDRESS(record->key);
+		struct static_call_key *key = RECORD_SLOT(record->key);
 		struct static_call_change change = { key, __static_call_load(key) };
 
 		if (!is_right(record, change.func))
@@ -31,8 +31,7 @@ static void library_arrives(const struct __static_call_object *object)
 	}
 }
 
-/* What a key calls whose target went away with its library. */
-static void lost_target(void)
+static void library_lost(void)
 {
 	static const char text[] = "static_call: a key was called whose target's library has been closed\n";
 
@@ -77,7 +76,7 @@ static void library_leaves(const struct __static_call_object *object)
 	tramps = index_tramps(NULL, &count);
 	for (size_t i = 0; i < count; i++) {
 		uintptr_t func = (uintptr_t)__static_call_load(tramps[i].key);
-		struct static_call_change change = { tramps[i].key, lost_target };
+		struct static_call_change change = { tramps[i].key, library_lost };
 
 		if (tramps[i].object == object || func < object->start || func >= object->end)
 			continue;

@@ -22,7 +22,8 @@ static void make_lock(void)
 /* Neither a handler nor a cancellation may end an update halfway. glibc never blocks its own cancellation signal. */
 static void guard_begin(struct guard *guard)
 {
-	static const int own[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	/* The kernel kills where it has to raise one that is blocked: seccomp's RET_TRAP raises SIGSYS. */
+	static const int own[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
 	sigset_t all;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &guard->cancellation);

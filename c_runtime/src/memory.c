@@ -22,8 +22,9 @@ static int array_reserve(struct array *array, size_t count, size_t size)
 	if (old.items)
 		memcpy(items, old.items, old.count * size);
 	array->items = items;
+	IN_ORDER();
 	array->room = room;
-	/* Last: a thread that is killed in it leaves an array that holds. */
+	IN_ORDER();
 	if (old.items)
 		munmap(old.items, old.room);
 	return 0;
@@ -76,12 +77,15 @@ static void merge(const char *from, char *to, size_t start, size_t middle, size_
 	}
 }
 
-/* qsort is out: glibc's takes memory from malloc for all but small arrays. */
+/*
+ * qsort is out: glibc's takes memory from malloc for all but small arrays. The arrays keep their memory: an updater
+ * that is killed while two of them exchange it would leave one memory to both.
+ */
 static int array_sort(struct array *array, struct array *scratch, size_t size,
 		      int (*compare)(const void *, const void *))
 {
 	size_t count = array->count, sorted = 1;
-	struct array old;
+	char *from, *to;
 	int error;
 
 	/* The linker lays tables out in the order of the text, so most arrays come sorted. */
@@ -94,18 +98,19 @@ static int array_sort(struct array *array, struct array *scratch, size_t size,
 	error = array_reserve(scratch, count, size);
 	if (error)
 		return error;
+	from = array->items;
+	to = scratch->items;
 	for (size_t width = 1; width < count; width *= 2) {
 		for (size_t start = 0; start < count; start += 2 * width) {
 			size_t middle = start + width < count ? start + width : count;
 			size_t end = middle + width < count ? middle + width : count;
 
-			merge(array->items, scratch->items, start, middle, end, size, compare);
+			merge(from, to, start, middle, end, size, compare);
 		}
-		old = *array;
-		array->items = scratch->items;
-		array->room = scratch->room;
-		scratch->items = old.items;
-		scratch->room = old.room;
+		to = from;
+		from = from == array->items ? scratch->items : array->items;
 	}
+	if (from != array->items)
+		memcpy(array->items, from, count * size);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 static struct {
 	struct __static_call_object *first;
@@ -34,7 +35,7 @@ static bool objects_return0(static_call_fn func)
 struct wanted {
 	uintptr_t address;
 	struct __static_call_object *object;
-	bool first, program; /* the loader's list begins with the executable */
+	bool program;
 };
 
 static int measure(struct dl_phdr_info *info, size_t size, void *argument)
@@ -43,8 +44,8 @@ static int measure(struct dl_phdr_info *info, size_t size, void *argument)
 	struct __static_call_object found = { 0 };
 
 	(void)size;
-	wanted->program = wanted->first;
-	wanted->first = false;
+	/* Not the first of the list: in a namespace of its own (dlmopen) a library is that. */
+	wanted->program = (uintptr_t)info->dlpi_phdr == getauxval(AT_PHDR);
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + header->p_vaddr, end = start + header->p_memsz;
@@ -69,39 +70,54 @@ static int measure(struct dl_phdr_info *info, size_t size, void *argument)
 
 static bool object_measure(struct __static_call_object *object, const void *part)
 {
-	struct wanted wanted = { (uintptr_t)part, object, true, false };
+	struct wanted wanted = { (uintptr_t)part, object, false };
 
 	return dl_iterate_phdr(measure, &wanted) && wanted.program;
 }
 
 /*
  * The SIGTRAP handler stays for as long as the process does, whoever chains to it: if the runtime lies in a library, that
- * library must never go. Weak: a static program has no dlopen, glibc before 2.34 only with -ldl. Before the update lock,
- * since the loader's lock is held where libraries are initialised.
+ * library must never go. Weak: glibc before 2.34 has dlsym only with -ldl. And dlopen only by it, since a link by
+ * -static warns of that name. Before the update lock, since the loader's lock is held where libraries are initialised.
  */
 static void pin(void)
 {
-	extern void *dlopen(const char *, int) __attribute__((__weak__));
+	extern void *dlsym(void *, const char *) __attribute__((__weak__));
 	extern int dladdr(const void *, Dl_info *) __attribute__((__weak__));
 	static bool pinned;
 	struct __static_call_object own = { 0 };
+	union {
+		void *found;
+		void *(*open)(const char *, int);
+	} loader;
 	Dl_info info;
 
 	if (__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) || object_measure(&own, &pinned))
 		return;
-	if (dladdr && dlopen && dladdr(&pinned, &info))
-		(void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+	loader.found = dlsym ? dlsym(RTLD_DEFAULT, "dlopen") : NULL;
+	if (loader.found && dladdr && dladdr(&pinned, &info))
+		(void)loader.open(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 static void add_object(struct __static_call_object *object)
 {
+	const struct __static_call_object *known = registry.first;
+
 	if (object->registered)
 		return;
-	object->registered = 1;
-	object->next = registry.first;
-	registry.first = object;
-	registry.generation++;
+	policy_init();
 	sync_register();
+	/* A thread that was killed in here may have put it into the list. */
+	while (known && known != object)
+		known = known->next;
+	registry.generation++;
+	if (!known) {
+		object->next = registry.first;
+		IN_ORDER();
+		registry.first = object;
+	}
+	IN_ORDER();
+	object->registered = 1;
 	library_arrives(object);
 }
 

@@ -54,9 +54,12 @@ static int add(uintptr_t start, uintptr_t end, int protection)
 		return 0;
 	}
 	error = array_reserve(&ranges, ranges.count + 1, sizeof(struct range));
-	if (!error)
-		((struct range *)ranges.items)[ranges.count++] = (struct range){ start, end, protection, false };
-	return error;
+	if (error)
+		return error;
+	((struct range *)ranges.items)[ranges.count] = (struct range){ start, end, protection, false };
+	IN_ORDER();
+	ranges.count++;
+	return 0;
 }
 
 static int open_all(int protection)
@@ -129,6 +132,22 @@ static int open_memory(int *memory)
 	return *memory < 0 ? -errno : 0;
 }
 
+static void close_memory(int *memory)
+{
+	int file = *memory;
+
+	/* Before it is closed: the number may be somebody else's file soon. */
+	*memory = -1;
+	if (file >= 0)
+		close(file);
+}
+
+static void pages_done(void)
+{
+	close_memory(&text_memory);
+	close_memory(&data_memory);
+}
+
 static int pages_open(const struct poke *pokes, size_t count)
 {
 	int error = find_ranges(pokes, count);
@@ -139,11 +158,13 @@ static int pages_open(const struct poke *pokes, size_t count)
 		error = open_memory(&text_memory);
 	else if (!error)
 		error = open_all(PROT_READ | PROT_EXEC);
-	if (error)
+	if (error) {
 		pages_close();
-	else if (count)
+		pages_done();
+	} else if (count) {
 		__atomic_store_n(&statistics.write, text_memory < 0 ? STATIC_CALL_WRITE_MPROTECT : STATIC_CALL_WRITE_PROC_MEM,
 				 __ATOMIC_RELAXED);
+	}
 	return error;
 }
 
@@ -164,13 +185,6 @@ static int pages_reopen(bool killed)
 	return error;
 }
 
-static void close_memory(int *memory)
-{
-	if (*memory >= 0)
-		close(*memory);
-	*memory = -1;
-}
-
 static int pages_close(void)
 {
 	struct range *all = ranges.items;
@@ -180,10 +194,6 @@ static int pages_close(void)
 		int now = protect(&all[i], false);
 
 		error = error ? error : now;
-	}
-	if (!error) {
-		close_memory(&text_memory);
-		close_memory(&data_memory);
 	}
 	return error;
 }
@@ -197,6 +207,11 @@ static int write_memory(int memory, uintptr_t address, const void *bytes, unsign
 	return written == (ssize_t)size ? 0 : -EIO;
 }
 
+/* Anywhere: a bare site's may be unaligned. */
+struct displacement {
+	uint32_t value;
+} __attribute__((__packed__));
+
 /*
  * By asm: ThreadSanitizer would first write its shadow, which it has mapped read-only for text, and clang instruments
  * atomics even where no_sanitize says not to.
@@ -206,7 +221,7 @@ static void store_text(uintptr_t address, uint64_t value, unsigned size)
 	if (size == 1)
 		__asm__ volatile("mov{b} {%1, %0|%0, %1}" : "=m"(*(uint8_t *)address) : "q"((uint8_t)value));
 	else if (size == 4)
-		__asm__ volatile("mov{l} {%1, %0|%0, %1}" : "=m"(*(uint32_t *)address) : "r"((uint32_t)value));
+		__asm__ volatile("mov{l} {%1, %0|%0, %1}" : "=m"(*(struct displacement *)address) : "r"((uint32_t)value));
 	else
 		__asm__ volatile("mov{q} {%1, %0|%0, %1}" : "=m"(*(uint64_t *)address) : "r"(value));
 }

@@ -11,7 +11,7 @@ static struct array plan_array, plan_scratch;
 
 /* How many sites are left without the form that they should have. */
 static struct {
-	unsigned long far, kept;
+	unsigned long far, kept, crossing;
 } shortfall;
 
 /* Append a poke, unless the bytes are already what they are to be. */
@@ -25,7 +25,7 @@ static int queue(struct poke poke, struct insn from, struct insn to, enum how ho
 	if (from.word == to.word)
 		return 0;
 	if (how == HOW_REFUSED)
-		return fail(policy_protocol() == STATIC_CALL_AUTO ? -EBUSY : -EOPNOTSUPP,
+		return fail(policy_constrained(WITHOUT_INT3) ? -EBUSY : -EOPNOTSUPP,
 			    "this change cannot be made by one store", poke.address, key);
 	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(poke));
 	if (error)
@@ -40,9 +40,15 @@ static int queue(struct poke poke, struct insn from, struct insn to, enum how ho
 }
 
 /* What a site does for its key's target, were nothing in the way. */
-static enum form wanted_form(static_call_fn func, uintptr_t *operand)
+static enum form wanted_form(const struct site *site, static_call_fn func, uintptr_t *operand)
 {
 	*operand = (uintptr_t)func;
+	if (site->kind == FORM_JUMP)
+		return func ? FORM_JUMP : FORM_RETURN;
+	if (site->kind == FORM_BRANCH) {
+		*operand = func ? *operand : site->home;
+		return FORM_BRANCH;
+	}
 	if (!func)
 		return FORM_NOP;
 	if (objects_return0(func)) {
@@ -52,37 +58,30 @@ static enum form wanted_form(static_call_fn func, uintptr_t *operand)
 	return policy_folds() ? target_folded(func, operand) : FORM_CALL;
 }
 
-/* What a site becomes. Where its own form cannot do it the site calls its home, the trampoline, which can. */
+/* What a site becomes. What it cannot do, or must not be changed to, its home can: the trampoline. */
 static struct insn plan_insn(const struct site *site, const struct insn *now, static_call_fn func)
 {
-	uintptr_t end = site->address + site->prefixes + CORE, operand;
-	enum form form = wanted_form(func, &operand);
-	bool at_home = now->form == FORM_CALL && now->operand == site->home;
+	uintptr_t operand;
+	enum form form = wanted_form(site, func, &operand);
+	struct insn wanted;
 
-	/* A call that may not be changed is right where it is, if that is its trampoline. */
-	if (at_home && policy_site(site, FORM_CALL, form) == HOW_REFUSED) {
-		shortfall.kept++;
-		return *now;
-	}
-	if (form != FORM_CALL && policy_keeps_call(site, now->form)) {
-		shortfall.kept++;
-		form = FORM_CALL;
-		operand = site->home;
-	} else if (form == FORM_CALL && policy_constrained(WITHOUT_TEXT)) {
-		operand = site->home;
-	} else if (form == FORM_CALL && !insn_reaches(end, operand)) {
+	if (form == site->kind && !insn_reaches(site->address + insn_length(site), operand)) {
 		shortfall.far++;
 		operand = site->home;
 	}
-	return insn_make_site(site->address, site->prefixes, form, operand);
+	wanted = insn_make_site(site, form, operand);
+	if (wanted.word == now->word || policy_site(site, now->form, form) != HOW_REFUSED)
+		return wanted;
+	++*(policy_crosses(site) ? &shortfall.crossing : &shortfall.kept);
+	return insn_make_site(site, site->kind, site->home);
 }
 
 static int plan_site(struct site *site, static_call_fn func)
 {
-	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)(site->prefixes + CORE) };
-	struct insn from = insn_read_site(site->address, site->prefixes), to;
+	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)insn_length(site) };
+	struct insn from = insn_read_site(site), to;
 
-	if (!site->home && from.form == FORM_CALL)
+	if (!site->home && from.form == site->kind)
 		site->home = from.operand;
 	to = plan_insn(site, &from, func);
 	return queue(poke, from, to, policy_site(site, from.form, to.form), site->key);
@@ -122,7 +121,7 @@ static int plan_all(unsigned constraints)
 	policy_constrain(constraints);
 	plan = (struct plan){ NULL, 0 };
 	plan_array.count = 0;
-	shortfall.far = shortfall.kept = 0;
+	shortfall.far = shortfall.kept = shortfall.crossing = 0;
 	for (size_t i = 0; i < journal.count && !error; i++)
 		error = plan_key(&journal.changes[i]);
 	if (!error && array_sort(&plan_array, &plan_scratch, sizeof(struct poke), array_by_address))
@@ -132,10 +131,19 @@ static int plan_all(unsigned constraints)
 	return error;
 }
 
+/* What threads_look() said is in the way. */
+static int fail_for(int threads)
+{
+	if (threads == THREADS_BLOCK)
+		return fail(-EBUSY, "a thread blocks SIGTRAP, and would be killed by it", 0, NULL);
+	return fail(threads, "whether a thread blocks SIGTRAP cannot be read (-EBUSY: /proc is another pid namespace's)", 0,
+		    NULL);
+}
+
 static int plan_for_threads(unsigned constraints)
 {
 	int error = plan_all(constraints);
-	enum threads threads;
+	int threads;
 
 	sync_choose();
 	if (error || !plan.count || !(sync_by_signal() || poke_traps(plan.pokes, plan.count)))
@@ -144,12 +152,14 @@ static int plan_for_threads(unsigned constraints)
 	/* Who asks for int3 by name gets it, debugger or not. */
 	if (threads == THREADS_TRAP || (threads == THREADS_TRACED && policy_protocol() != STATIC_CALL_AUTO))
 		return 0;
-	if (threads == THREADS_BLOCK && (sync_by_signal() || policy_protocol() != STATIC_CALL_AUTO))
-		return fail(-EBUSY, "a thread blocks SIGTRAP, and would be killed by it", 0, NULL);
+	if (threads != THREADS_TRACED && (sync_by_signal() || policy_protocol() != STATIC_CALL_AUTO))
+		return fail_for(threads);
 	/* A debugger gets the signal first, and stops the program. */
 	error = plan_all(constraints | WITHOUT_INT3);
 	if (error == -EBUSY && threads == THREADS_TRACED)
 		return plan_all(constraints);
+	if (error == -EBUSY && threads < 0)
+		return fail_for(threads);
 	if (!error)
 		COUNT(without_int3, 1);
 	return error;
@@ -159,4 +169,5 @@ static void plan_done(void)
 {
 	COUNT(far_targets, shortfall.far);
 	COUNT(kept_calls, shortfall.kept);
+	COUNT(crossing_sites, shortfall.crossing);
 }

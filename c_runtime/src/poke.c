@@ -2,7 +2,7 @@
 /*
  * Changing instructions while threads run through them.
  *
- * By store: one aligned store of the whole word, or of the displacement alone.
+ * By store: one store of the whole word, aligned, or of the displacement alone (policy.c says where).
  * By int3, the kernel's text_poke order: int3 over every first byte; sync; everything behind the first byte; sync;
  * the first bytes; sync. "Swapping between some instruction and INT3 is OK; swapping back between that INT3 and
  * the original instruction is OK; anything else needs explicit core serialization" (Desnoyers and Zijlstra, LKML,
@@ -11,19 +11,9 @@
  */
 #include "runtime.h"
 
-#include <string.h>
-
-static uint32_t poke_immediate(uint64_t word, unsigned length)
-{
-	uint32_t immediate;
-
-	memcpy(&immediate, (const uint8_t *)&word + length - sizeof(immediate), sizeof(immediate));
-	return immediate;
-}
-
 static int poke_displacement(const struct poke *poke, uint64_t word)
 {
-	return pages_store_text(poke->address + poke->length - 4u, poke_immediate(word, poke->length), 4);
+	return pages_store_text(poke->address + poke->length - 4u, insn_immediate(word, poke->length), 4);
 }
 
 /*
@@ -33,18 +23,17 @@ static int poke_displacement(const struct poke *poke, uint64_t word)
 static int store_rest(const struct poke *poke, uint64_t word)
 {
 	const uint8_t *bytes = (const uint8_t *)&word;
-	unsigned single = poke->length - 4u;
+	unsigned displacement = poke->length - 4u, end = poke->length;
 	int error = 0;
 
 	if (poke->core && poke->length == WORD && poke->address % WORD == 0)
 		return pages_store_text(poke->address, (word & ~0xffULL) | INT3, WORD);
-	if ((poke->address + single) % 4)
-		single = poke->length;
-	else
+	if ((poke->address + displacement) % 4 == 0) {
 		error = poke_displacement(poke, word);
-	for (unsigned i = 1; i < single && !error; i++)
-		if (poke->core || i >= poke->length - 4u)
-			error = pages_store_text(poke->address + i, bytes[i], 1);
+		end = displacement;
+	}
+	for (unsigned i = poke->core ? 1 : displacement; i < end && !error; i++)
+		error = pages_store_text(poke->address + i, bytes[i], 1);
 	return error;
 }
 

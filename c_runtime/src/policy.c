@@ -16,12 +16,25 @@
 /* The first words of AuthenticAMD and HygonGenuine, as cpuid leaf 0 has them in ebx. */
 #define VENDOR_AMD 0x68747541
 #define VENDOR_HYGON 0x6f677948
+#define LINE 64u /* bytes of a cache line */
 
 static enum static_call_protocol protocol = STATIC_CALL_AUTO;
 static const char *protocol_reason = "auto: nothing has been updated yet";
 /* Whether one aligned store may change a whole instruction: as the processor's manual says, or under valgrind. */
 static bool core_store_safe;
 static bool folding;
+/* Whether threads that block SIGTRAP make no calls. ThreadSanitizer has such a thread of its own. */
+static bool trusting;
+#if defined __SANITIZE_THREAD__
+#define OWN_BLOCKERS true
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define OWN_BLOCKERS true
+#endif
+#endif
+#ifndef OWN_BLOCKERS
+#define OWN_BLOCKERS false
+#endif
 static unsigned constraints;
 
 static const char *const protocol_names[] = {
@@ -56,19 +69,29 @@ static const char *explanation(void)
 		"compact ones on their trampoline unless their displacement is aligned";
 }
 
+static bool is_set(const char *variable, const char *wanted)
+{
+	const char *value = secure_getenv(variable);
+
+	return value && !strcmp(value, wanted);
+}
+
 static void policy_init(void)
 {
 	static bool done;
 	unsigned leaf = 0, vendor, ecx, edx;
-	const char *name = secure_getenv("STATIC_CALL_PROTOCOL"), *fold = secure_getenv("STATIC_CALL_FOLD");
+	const char *name;
 
+	/* The environment may be read only once, and early: setenv() of another thread frees it (getenv(3)). */
 	if (done)
 		return;
 	done = true;
+	name = secure_getenv("STATIC_CALL_PROTOCOL");
 	/* Not <cpuid.h>: clang 14's does not assemble under -masm=intel. */
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
 	core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
-	folding = fold && !strcmp(fold, "1");
+	folding = is_set("STATIC_CALL_FOLD", "1");
+	trusting = is_set("STATIC_CALL_BLOCKED", "trust");
 	for (unsigned i = 0; name && i < sizeof(protocol_names) / sizeof(*protocol_names); i++)
 		if (!strcmp(name, protocol_names[i])) {
 			protocol = (enum static_call_protocol)i;
@@ -97,7 +120,7 @@ int static_call_set_protocol(enum static_call_protocol wanted)
 	return 0;
 }
 
-int static_call_set_folding(int on)
+static int set_flag(bool *flag, int on)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
@@ -105,9 +128,19 @@ int static_call_set_folding(int on)
 	if (error)
 		return error;
 	policy_init();
-	folding = on;
+	*flag = on;
 	update_end(&guard);
 	return 0;
+}
+
+int static_call_set_folding(int on)
+{
+	return set_flag(&folding, on);
+}
+
+int static_call_trust_blocked_threads(int on)
+{
+	return set_flag(&trusting, on);
 }
 
 const char *static_call_protocol_reason(void)
@@ -142,16 +175,32 @@ static bool policy_folds(void)
 	return folding;
 }
 
+static bool policy_trusts(void)
+{
+	return OWN_BLOCKERS || trusting;
+}
+
 /* Whether the word at the site is naturally aligned and one instruction, so that one store replaces it whole. */
 static bool one_word(const struct site *site)
 {
-	return site->prefixes == WORD - CORE && site->address % WORD == 0;
+	return insn_length(site) == WORD && site->address % WORD == 0;
 }
 
-/* Whether the call's displacement is aligned, so that one store replaces it whole. */
+/*
+ * Whether one store replaces the displacement whole. An aligned one always. A bare site has no other way, so there it
+ * need only lie in one cache line: HHVM's rule (smashable-instr-x64.cpp), and that of the static calls of 2018, whose
+ * author saw crashes only where lines were crossed (Poimboeuf, LKML, 12 Dec 2018).
+ */
 static bool one_displacement(const struct site *site)
 {
-	return (site->address + site->prefixes + 1) % sizeof(int32_t) == 0;
+	uintptr_t displacement = site->address + insn_length(site) - sizeof(int32_t);
+
+	return site->prefixes ? displacement % sizeof(int32_t) == 0 : displacement % LINE <= LINE - sizeof(int32_t);
+}
+
+static bool policy_crosses(const struct site *site)
+{
+	return !site->prefixes && !one_displacement(site);
 }
 
 static bool without_int3(void)
@@ -159,22 +208,20 @@ static bool without_int3(void)
 	return protocol == STATIC_CALL_ATOMIC || policy_constrained(WITHOUT_INT3);
 }
 
-static bool policy_keeps_call(const struct site *site, enum form now)
-{
-	if (site->rested || protocol == STATIC_CALL_INT3_RESUME || policy_constrained(WITHOUT_TEXT))
-		return true;
-	return without_int3() && now == FORM_CALL && !(core_store_safe && one_word(site));
-}
-
 static enum how policy_site(const struct site *site, enum form from, enum form to)
 {
-	bool target_only = from == FORM_CALL && to == FORM_CALL;
+	bool target_only = from == site->kind && to == site->kind;
 	bool by_store = target_only ? one_displacement(site) : core_store_safe && one_word(site);
 
 	if (policy_constrained(WITHOUT_STORES))
 		by_store = false;
-	/* Where a thread may rest in front of the core, only a store may change it. */
-	if (without_int3() || (site->rested && policy_constrained(WITHOUT_STORES)))
+	if (policy_constrained(WITHOUT_TEXT))
+		return HOW_REFUSED;
+	/* Who rests in front of the core runs what stands there, and would run half of another form. */
+	if (to != site->kind && (site->rested || protocol == STATIC_CALL_INT3_RESUME))
+		return HOW_REFUSED;
+	/* So there only a store may change it; and at a bare site, where an int3 would hide the opcode itself. */
+	if (without_int3() || !site->prefixes || (site->rested && policy_constrained(WITHOUT_STORES)))
 		return by_store ? HOW_STORE : HOW_REFUSED;
 	switch (protocol) {
 	case STATIC_CALL_INT3_STUB:

@@ -12,8 +12,8 @@
 
 struct site_record {
 	int32_t site;
-	int32_t stub;
-	uint32_t prefixes; /* cs prefixes before the five-byte core: 1 compact, 3 aligned */
+	int32_t stub; /* 0 but for a call */
+	uint32_t layout; /* cs prefixes before the core: 0 bare, 1 compact, else aligned; from bit 8 on: its kind */
 	int32_t door;
 };
 
@@ -28,5 +28,7 @@ struct key_record {
 };
 
 #define RECORD_ADDRESS(field) ((uintptr_t)&(field) + (uintptr_t)(intptr_t)(field))
+/* What the GOT slot has that a `key` or `door` leads to. */
+#define RECORD_SLOT(field) (*(void *const *)RECORD_ADDRESS(field))
 
 #endif

@@ -45,6 +45,12 @@
 #define VALGRIND_DISCARD_TRANSLATIONS(address, length) ((void)(address), (void)(length))
 #endif
 
+/*
+ * An updater may be killed at any instruction, and the next one goes by what it left: what is stored before this is
+ * there before what is stored behind it. (No other thread reads meanwhile: only the compiler must not exchange them.)
+ */
+#define IN_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 /* ---- inspect.c ---- */
 
 static struct static_call_statistics statistics;
@@ -79,34 +85,44 @@ static size_t array_lower_bound(const void *items, size_t count, size_t size, co
 #define PREFIX 0x2e
 #define INT3 0xcc
 #define WORD 8
-#define CORE 5 /* bytes of a site's core */
 
 /* A trampoline's parts behind its jump (static_call_x86_64.h). */
 #define TRAMP_FAR 8     /* jmp *slot(%rip) */
 #define TRAMP_RETURN 14 /* ret */
 
 enum form {
-	FORM_UNKNOWN,
+	/* How a site goes somewhere. Which of the three it does is its kind; the numbers are the records'. */
 	FORM_CALL,     /* e8 rel32 */
+	FORM_JUMP,     /* e9 rel32: a tail call, a trampoline */
+	FORM_BRANCH,   /* 0f 8x rel32: a conditional tail call */
+	/* What a call may be instead, */
 	FORM_NOP,      /* 0f 1f 44 00 00 */
 	FORM_CONSTANT, /* b8 imm32 */
-	FORM_JUMP,     /* e9 rel32, a trampoline */
+	/* and a jump. */
+	FORM_RETURN,   /* c3 cc cc cc cc */
+	FORM_UNKNOWN,
 };
 
 /* One instruction: its bytes in memory order in the low `length` bytes of `word`, the rest zero. */
 struct insn {
 	uint64_t word;
-	uintptr_t operand; /* where a call or jump goes, or the constant */
+	uintptr_t operand; /* where it goes, or the constant */
 	enum form form;
 };
 
-static struct insn insn_read_site(uintptr_t address, unsigned prefixes);
+struct site;
+/* Of the whole instruction, with its prefixes. */
+static unsigned insn_length(const struct site *site);
+/* The last four bytes of an instruction: a displacement, a constant. */
+static uint32_t insn_immediate(uint64_t word, unsigned length);
+static struct insn insn_read_site(const struct site *site);
 static struct insn insn_read_tramp(uintptr_t address);
-static struct insn insn_make_site(uintptr_t address, unsigned prefixes, enum form form, uintptr_t operand);
+/* A branch keeps the condition that stands there. */
+static struct insn insn_make_site(const struct site *site, enum form form, uintptr_t operand);
 static struct insn insn_make_tramp(uintptr_t address, uintptr_t operand);
 /* What the slot of a trampoline holds for a target: NULL is its return. */
 static static_call_fn tramp_slot(uintptr_t tramp, static_call_fn func);
-/* Whether a five-byte branch that ends at `end` reaches `target`. */
+/* Whether a displacement that ends at `end` reaches `target`. */
 static bool insn_reaches(uintptr_t end, uintptr_t target);
 
 /* ---- lock.c ---- */
@@ -148,9 +164,10 @@ struct site {
 	uintptr_t address;
 	struct static_call_key *key;
 	uintptr_t home; /* where the linker made it go: the trampoline, or the PLT entry that leads there; 0: not known */
-	uintptr_t stub; /* cold text that calls the trampoline and goes back behind the site */
-	uint8_t prefixes;
-	bool rested; /* a thread may rest one past the first byte: the core stays a call for ever (I2) */
+	uintptr_t stub; /* of a call: cold text that calls the trampoline and goes back behind the site */
+	uint8_t prefixes; /* 0: bare, as the compiler left it */
+	uint8_t kind; /* FORM_CALL, FORM_JUMP or FORM_BRANCH */
+	bool rested; /* a thread may rest one past the first byte: the core keeps its kind for ever (I2) */
 };
 
 struct tramp {
@@ -176,7 +193,8 @@ struct target_lookup {
 	int maps;
 	uintptr_t start, end; /* the last executable range that was found */
 };
-static struct target_lookup target_open(void);
+/* 0, or -errno if the address space cannot be looked at now. */
+static int target_open(struct target_lookup *lookup);
 /* Whether func lies in executable memory, as far as can be told: without /proc, in memory. */
 static bool target_executable(struct target_lookup *lookup, static_call_fn func);
 static void target_close(const struct target_lookup *lookup);
@@ -200,8 +218,11 @@ static void policy_constrain(unsigned constraints);
 static bool policy_constrained(enum constraint constraint);
 static enum static_call_protocol policy_protocol(void);
 static bool policy_folds(void);
-/* Whether a site must stay a call, going by its trampoline where it would be a nop or a constant. */
-static bool policy_keeps_call(const struct site *site, enum form now);
+/* Whether threads that block SIGTRAP are said to make no calls. */
+static bool policy_trusts(void);
+/* Whether no way to change the site is safe, ever: it stays on its trampoline. */
+static bool policy_crosses(const struct site *site);
+/* HOW_REFUSED: it goes by its trampoline instead, if it may be led there. */
 static enum how policy_site(const struct site *site, enum form from, enum form to);
 static enum how policy_tramp(void);
 
@@ -217,8 +238,6 @@ struct poke {
 	bool core;    /* more than the displacement changes */
 };
 
-/* The last four bytes of an instruction: a call's displacement, a constant. */
-static uint32_t poke_immediate(uint64_t word, unsigned length);
 /* Carry out pokes, sorted by address, in pages that are open. 0 or -errno, and then poke_undo() is due. */
 static int poke_all(struct poke *pokes, size_t count);
 /* Whether any of them goes by int3. */
@@ -266,7 +285,9 @@ static int pages_open(const struct poke *pokes, size_t count);
 static int pages_reopen(bool killed);
 /* Take write permission away again. 0 or -errno; the next call tries again what is left. */
 static int pages_close(void);
-/* Store to text that is open: `size` (1, 4 or 8) bytes, in one store if they are aligned. 0 or -errno. */
+/* The update is over, nothing will be put back: close the file that it wrote by. */
+static void pages_done(void);
+/* Store to text that is open: `size` (1, 4 or 8) bytes, whole if they lie in one cache line. 0 or -errno. */
 static int pages_store_text(uintptr_t address, uint64_t value, unsigned size);
 /* Store a key's target or a slot. 0 or -errno. */
 static int pages_store_pointer(static_call_fn *where, static_call_fn func);
@@ -284,8 +305,10 @@ static int sync_cores(void);
 /* ---- threads.c ---- */
 
 enum threads { THREADS_TRAP, THREADS_BLOCK, THREADS_TRACED };
-/* Whether all other threads would take a SIGTRAP. Where /proc does not tell: THREADS_TRAP. */
-static enum threads threads_look(void);
+/* Whether all other threads would take a SIGTRAP; -errno if that cannot be told. Without /proc: THREADS_TRAP. */
+static int threads_look(void);
+/* Of /proc: no such file, or thread. */
+static bool is_absent(int error);
 /* Have each other thread run a signal handler. 0 or -errno. */
 static int threads_interrupt(void);
 /*
@@ -316,6 +339,8 @@ static void library_arrives(const struct __static_call_object *object);
 static void library_leaves(const struct __static_call_object *object);
 /* From the first update on: at exit libraries leave as well, and nothing is lost. Not under the update lock. */
 static void library_watch_exit(void);
+/* What a key calls whose target went away with its library. */
+static void library_lost(void);
 
 /* ---- update.c ---- */
 

@@ -21,18 +21,29 @@ struct map_query {
 };
 #define MAP_QUERY _IOWR('f', 17, struct map_query)
 #define MAP_QUERY_EXECUTABLE 4u
+#define NO_MAPS (-ENOENT)
 
-static struct target_lookup target_open(void)
+/* Without /proc, or where a sandbox lets nobody open it, there is less to know; out of file numbers is an error. */
+static int open_maps(const char *path)
 {
-	struct target_lookup lookup = { .maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC) };
+	int file = open(path, O_RDONLY | O_CLOEXEC), error = file < 0 ? -errno : 0;
+
+	if (!error)
+		return file;
+	return is_absent(error) || error == -EACCES || error == -EPERM ? NO_MAPS : error;
+}
+
+static int target_open(struct target_lookup *lookup)
+{
 	char byte;
 
+	*lookup = (struct target_lookup){ .maps = open_maps("/proc/self/maps") };
 	/* Self is the first thread, which may have ended (pthread_exit in main) and has no memory then. */
-	if (lookup.maps >= 0 && !pread(lookup.maps, &byte, 1, 0)) {
-		close(lookup.maps);
-		lookup.maps = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
+	if (lookup->maps >= 0 && !pread(lookup->maps, &byte, 1, 0)) {
+		close(lookup->maps);
+		lookup->maps = open_maps("/proc/thread-self/maps");
 	}
-	return lookup;
+	return lookup->maps < 0 && lookup->maps != NO_MAPS ? lookup->maps : 0;
 }
 
 static void target_close(const struct target_lookup *lookup)

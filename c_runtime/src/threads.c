@@ -24,12 +24,22 @@ struct entry64 {
 	char name[];
 };
 
-/* Call visit for each thread but this one until it returns other than 0, and return that; or -errno. */
+/* Of /proc: there is no such file or thread. Every other error is one, since nothing is known then. */
+static bool is_absent(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ESRCH;
+}
+
+/*
+ * Call visit for each thread but this one until it returns other than 0, and return that; or -errno. -EBUSY where this
+ * one is not among them: the /proc of another pid namespace, whose numbers are other threads here.
+ */
 static int each_thread(int (*visit)(pid_t thread, void *argument), void *argument)
 {
 	_Alignas(struct entry64) char buffer[2048];
 	pid_t self = (pid_t)syscall(SYS_gettid);
 	int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+	bool found = false;
 	long got = 0;
 
 	if (folder < 0)
@@ -39,6 +49,7 @@ static int each_thread(int (*visit)(pid_t thread, void *argument), void *argumen
 			const struct entry64 *entry = (const void *)(buffer + at);
 			pid_t thread = (pid_t)strtol(entry->name, NULL, 10);
 
+			found |= thread == self;
 			if (thread > 0 && thread != self)
 				result = visit(thread, argument);
 			at += entry->length;
@@ -46,53 +57,130 @@ static int each_thread(int (*visit)(pid_t thread, void *argument), void *argumen
 	if (got < 0)
 		result = -errno;
 	close(folder);
-	return result;
+	return result || found ? result : -EBUSY;
+}
+
+/* What /proc says of a thread. */
+struct status {
+	char state;
+	unsigned long tracer, blocked; /* the signals, as a mask */
+};
+enum { HAS_STATE = 1, HAS_TRACER = 2, HAS_BLOCKED = 4, HAS_ALL = 7 };
+
+/* Which of them the line has. "Name:" comes first, and a thread's name may be anything but a second line. */
+static unsigned parse(const char *line, struct status *status)
+{
+	if (!strncmp(line, "State:\t", 7)) {
+		status->state = line[7];
+		return HAS_STATE;
+	}
+	if (!strncmp(line, "TracerPid:\t", 11)) {
+		status->tracer = strtoul(line + 11, NULL, 10);
+		return HAS_TRACER;
+	}
+	if (!strncmp(line, "SigBlk:\t", 8)) {
+		status->blocked = strtoul(line + 8, NULL, 16);
+		return HAS_BLOCKED;
+	}
+	return 0;
+}
+
+/* Lines may be long (Groups: has up to 65,536 numbers); of those that count 63 characters are enough. */
+static int read_lines(int file, struct status *status)
+{
+	char buffer[2048], line[64];
+	size_t length = 0;
+	unsigned found = 0;
+	ssize_t got = 0;
+
+	while (found != HAS_ALL && (got = read(file, buffer, sizeof(buffer))) > 0)
+		for (ssize_t i = 0; i < got; i++) {
+			if (buffer[i] != '\n') {
+				line[length] = buffer[i];
+				length += length < sizeof(line) - 1;
+				continue;
+			}
+			line[length] = 0;
+			length = 0;
+			found |= parse(line, status);
+		}
+	if (got < 0)
+		return -errno;
+	return found == HAS_ALL ? 0 : -ENODATA;
+}
+
+static int open_of(pid_t thread, const char *name)
+{
+	char path[64];
+	int file;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)thread, name);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	return file < 0 ? -errno : file;
 }
 
 /*
- * A field of /proc/self/task/THREAD/status, as a number; 0 if the thread is gone. The first one stays there as a zombie
- * when it has ended before the others.
+ * Whether it is a thread of the kernel's own, which runs nothing of the program's and takes no signal: io_uring's and
+ * vhost's (linux/sched.h, PF_IO_WORKER from 5.12 and PF_USER_WORKER from 6.4; copy_process() blocks for them all that
+ * can be blocked, more than pthread_sigmask() does. Before, these bits meant other things.)
  */
-static unsigned long status_field(pid_t thread, const char *name, int base)
+static int is_worker(pid_t thread, const struct status *status)
 {
-	char path[64], text[4096], *found = NULL;
-	ssize_t got = -1;
+	const unsigned long all = ~(1UL << (SIGKILL - 1) | 1UL << (SIGSTOP - 1)), flags = 0x10 | 0x4000;
+	char text[256], *at;
 	int file;
+	ssize_t got;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
-	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (status->blocked != all)
+		return 0;
+	file = open_of(thread, "stat");
+	if (file < 0)
+		return file;
+	got = read(file, text, sizeof(text) - 1);
+	close(file);
+	if (got < 0)
+		return -errno;
+	text[got] = 0;
+	/* Behind the name, which may have any character: state, five numbers, flags (proc(5)). */
+	at = strrchr(text, ')');
+	for (unsigned i = 0; at && i < 7; i++)
+		at = strchr(at + 1, ' ');
+	return at && (strtoul(at, NULL, 10) & flags);
+}
+
+/* 1; 0 if there is no such thread of the program's, or no more: the first stays as a zombie until all have ended. */
+static int read_status(pid_t thread, struct status *status)
+{
+	int file = open_of(thread, "status"), error = file;
+
 	if (file >= 0) {
-		got = read(file, text, sizeof(text) - 1);
+		error = read_lines(file, status);
 		close(file);
 	}
-	if (got > 0) {
-		text[got] = 0;
-		found = strstr(text, "State:\tZ") ? NULL : strstr(text, name);
-	}
-	return found ? strtoul(found + strlen(name), NULL, base) : 0;
+	if (!error && (status->state == 'Z' || status->state == 'X'))
+		return 0;
+	if (!error)
+		error = is_worker(thread, status);
+	if (error < 0)
+		return is_absent(error) ? 0 : error;
+	return !error;
+}
+
+static bool blocks(const struct status *status)
+{
+	return status->blocked >> (SIGTRAP - 1) & 1;
 }
 
 /* The thread that was found to block the signal. */
 static pid_t blocker;
 
-/* ThreadSanitizer has a thread of its own that blocks all signals; it makes no calls. */
-#if defined __SANITIZE_THREAD__
-#define OWN_BLOCKERS 1
-#elif defined __has_feature
-#if __has_feature(thread_sanitizer)
-#define OWN_BLOCKERS 1
-#endif
-#endif
-#ifndef OWN_BLOCKERS
-#define OWN_BLOCKERS 0
-#endif
-
 static int look(pid_t thread, void *argument)
 {
-	if (OWN_BLOCKERS)
-		return 0;
-	if (!(status_field(thread, "SigBlk:", 16) >> (SIGTRAP - 1) & 1))
-		return 0;
+	struct status status;
+	int there = policy_trusts() ? 0 : read_status(thread, &status);
+
+	if (there < 1 || !blocks(&status))
+		return there < 0 ? there : 0;
 	*(pid_t *)argument = thread;
 	return THREADS_BLOCK;
 }
@@ -106,27 +194,33 @@ static void pause_for(long nanoseconds)
 		;
 }
 
+#define PATIENCE 32
+
 /*
  * pthread_create() and a thread's exit block all signals for a moment, which on a busy machine is some milliseconds:
  * a third of a second of patience. Who blocks it for good is waited for once.
  */
-static enum threads threads_look(void)
+static int threads_look(void)
 {
+	struct status own = { .tracer = 0 };
 	pid_t found = 0;
 	int state = THREADS_BLOCK;
 
-	for (unsigned i = 0; i < 32 && state; i++) {
+	for (unsigned i = 0; i < PATIENCE && state; i++) {
 		if (i)
 			pause_for(50000L << (i < 8 ? i : 8));
 		state = each_thread(look, &found);
-		/* Who blocked it the last time as well; or there is no /proc. */
-		if (i >= 3 && (state < 0 || found == blocker))
+		/* Who blocked it the last time as well. */
+		if (state < 0 || (i >= 3 && found == blocker))
 			break;
 	}
 	blocker = state == THREADS_BLOCK ? found : 0;
-	if (blocker)
-		return THREADS_BLOCK;
-	return status_field((pid_t)syscall(SYS_gettid), "TracerPid:", 10) ? THREADS_TRACED : THREADS_TRAP;
+	if (state && !is_absent(state))
+		return state;
+	state = read_status((pid_t)syscall(SYS_gettid), &own);
+	if (state < 0)
+		return state;
+	return own.tracer ? THREADS_TRACED : THREADS_TRAP;
 }
 
 /* A thread that is to run a handler, and whether it has. */
@@ -155,17 +249,23 @@ static int grow(void)
 		return -ENOMEM;
 	if (asked)
 		memcpy(bigger->all, asked->all, collected * sizeof(struct question));
-	asked_room = room;
 	__atomic_store_n(&asked, bigger, __ATOMIC_RELEASE);
+	IN_ORDER();
+	asked_room = room;
 	return 0;
 }
 
 static int collect(pid_t thread, void *argument)
 {
-	int error = collected == asked_room ? grow() : 0;
+	struct status status;
+	int there = read_status(thread, &status), error = 0;
 
 	(void)argument;
-	if (!error && status_field(thread, "Pid:", 10))
+	if (there < 1)
+		return there;
+	if (collected == asked_room)
+		error = grow();
+	if (!error)
 		asked->all[collected++] = (struct question){ thread, 0 };
 	return error;
 }
@@ -187,22 +287,29 @@ static int ask(struct question *question)
 }
 
 /*
- * A thread that exits does not answer; one that blocks the signal has been looked for. Asked again until it does: a
- * SIGTRAP that is pending already, its own from an int3, swallows the question.
+ * A thread that exits does not answer. Asked again until it does: a SIGTRAP that is pending already, its own from an
+ * int3, swallows the question. One may block the signal since it has been looked for; with the same patience as there.
  */
 static int await(struct question *question)
 {
-	int error = 0;
+	struct status status;
+	int there;
 
-	for (unsigned i = 1; !error && !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE); i++) {
-		pause_for(20000);
+	for (unsigned i = 1, blocked = 0; !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE); i++) {
+		pause_for(i < 256 ? 20000 : 1000000);
 		if (i % 8)
 			continue;
-		if (!status_field(question->thread, "Pid:", 10))
-			break;
-		error = ask(question);
+		there = read_status(question->thread, &status);
+		if (there < 1)
+			return there;
+		blocked = blocks(&status) ? blocked + 1 : 0;
+		if (blocked == 2 * PATIENCE)
+			return policy_trusts() ? 0 : -EBUSY;
+		there = ask(question);
+		if (there)
+			return there;
 	}
-	return error;
+	return 0;
 }
 
 static int threads_interrupt(void)

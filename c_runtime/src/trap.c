@@ -3,21 +3,31 @@
  * What a thread does that runs into an int3 of ours: it goes on as if the new instruction stood there.
  *
  * The handler is async-signal-safe: no lock, no allocation, one published descriptor that it holds a reference to
- * while it reads. All other signals are blocked in it, so a reference is held for a few hundred instructions.
+ * while it reads. Other signals are blocked in it, so a reference is held for a few hundred instructions.
  */
 #include "runtime.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
 
+/* Of the flags register. */
+#define FLAG_CARRY 0x001u
+#define FLAG_PARITY 0x004u
+#define FLAG_ZERO 0x040u
+#define FLAG_SIGN 0x080u
+#define FLAG_OVERFLOW 0x800u
+
 /*
- * The descriptor. `references` is 0 while none is published; the updater holds one, each handler one more.
+ * The descriptor. `references` has PUBLISHED while the updater lets handlers in, and a HANDLER for each that is.
  * trap_publish's release of it pairs with the acquire in enter(): who gets a reference sees the pokes.
  * leave()'s release pairs with trap_retire's acquire: no handler reads the pokes after trap_retire returned.
  */
+#define PUBLISHED 1u
+#define HANDLER 2u
 static struct {
 	const struct poke *pokes;
 	size_t count;
@@ -33,33 +43,26 @@ static struct {
 static struct sigaction owners[OWNERS];
 static unsigned taken;
 
-/* Whether the updater's own reference is out; a killed one's may be. */
-static bool ours;
-
-/* Publishing what is published already (an update that is put back) changes nothing. */
+/* Publishing what is published already (an update that is put back, a killed thread's) changes nothing. */
 static void trap_publish(const struct poke *pokes, size_t count)
 {
-	if (ours)
-		return;
-	descriptor.pokes = pokes;
-	descriptor.count = count;
-	ours = true;
+	if (!(__atomic_load_n(&descriptor.references, __ATOMIC_RELAXED) & PUBLISHED)) {
+		descriptor.pokes = pokes;
+		descriptor.count = count;
+	}
 	/* In this order: who counts this one has been able to find it (docs/model: "counted before it can be found"). */
-	__atomic_store_n(&descriptor.references, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&descriptor.references, PUBLISHED, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&descriptor.published, 1, __ATOMIC_RELEASE);
 }
 
 static void leave(void)
 {
-	__atomic_fetch_sub(&descriptor.references, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&descriptor.references, HANDLER, __ATOMIC_RELEASE);
 }
 
 static void trap_retire(void)
 {
-	if (ours) {
-		ours = false;
-		leave();
-	}
+	__atomic_fetch_and(&descriptor.references, ~PUBLISHED, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&descriptor.references, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
@@ -69,8 +72,8 @@ static bool enter(void)
 	/* Acquire also where it is 0: the bytes read then are those that the last update left. */
 	unsigned references = __atomic_load_n(&descriptor.references, __ATOMIC_ACQUIRE);
 
-	while (references)
-		if (__atomic_compare_exchange_n(&descriptor.references, &references, references + 1, false,
+	while (references & PUBLISHED)
+		if (__atomic_compare_exchange_n(&descriptor.references, &references, references + HANDLER, false,
 						__ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
 			return true;
 	return false;
@@ -131,24 +134,43 @@ static void emulate_call(const struct poke *poke, greg_t *registers)
 	registers[REG_RIP] = (greg_t)poke->site->home;
 }
 
+/* Whether the conditional jump would be taken: its opcode's low four bits, SDM volume 1, appendix B. */
+static bool is_taken(const struct poke *poke, greg_t flags)
+{
+	static const unsigned any_of[] = { FLAG_OVERFLOW, FLAG_CARRY,  FLAG_ZERO, FLAG_CARRY | FLAG_ZERO,
+					   FLAG_SIGN,     FLAG_PARITY, 0,         FLAG_ZERO };
+	unsigned condition = (unsigned)insn_immediate(poke->to, poke->length - 1u) & 0xf;
+	bool less = !(flags & FLAG_SIGN) != !(flags & FLAG_OVERFLOW);
+	bool holds = (flags & any_of[condition / 2]) || (condition >= 0xc && less);
+
+	return holds != (condition & 1);
+}
+
 /* Do what the new instruction does. */
 static void emulate(const struct poke *poke, greg_t *registers)
 {
+	uintptr_t next = poke->address + poke->length;
+
 	switch (poke->form) {
 	case FORM_CALL:
 		emulate_call(poke, registers);
-		break;
+		return;
+	case FORM_BRANCH:
+		if (!is_taken(poke, registers[REG_EFL]))
+			break;
+		/* fall through */
 	case FORM_JUMP:
-		/* By the slot, for the same reason: it has been stored already, and is right for every later update. */
-		registers[REG_RIP] = (greg_t)(poke->address + TRAMP_FAR);
+	case FORM_RETURN:
+		/* For the same reason by the trampoline; a trampoline by its slot, which has been stored already. */
+		next = poke->site ? poke->site->home : poke->address + TRAMP_FAR;
 		break;
 	case FORM_CONSTANT:
-		registers[REG_RAX] = (greg_t)poke_immediate(poke->to, poke->length);
-		/* fall through */
+		registers[REG_RAX] = (greg_t)insn_immediate(poke->to, poke->length);
+		break;
 	default:
-		registers[REG_RIP] = (greg_t)(poke->address + poke->length);
 		break;
 	}
+	registers[REG_RIP] = (greg_t)next;
 }
 
 /* Go on by the published poke of this address, if there is one. */
@@ -222,6 +244,19 @@ static void default_action(const siginfo_t *info, ucontext_t *context)
 }
 
 /*
+ * The signals that the owner wanted blocked, and none of those that we do: it may leave by longjmp. SIGTRAP stays open,
+ * since it may call; the return from the signal restores the rest.
+ */
+static void take_mask(const struct sigaction *owner, const ucontext_t *context)
+{
+	sigset_t mask;
+
+	sigorset(&mask, &context->uc_sigmask, &owner->sa_mask);
+	sigdelset(&mask, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+/*
  * A trap that is not ours goes to whoever had the signal; without a handler it does what it does by default. A
  * handler that came after us may hand the trap back to us, as the one it had found: then it goes to the owner before,
  * and after the first to the last again (two copies of the runtime chain to each other), until nobody has wanted it.
@@ -239,6 +274,7 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context, bool from_ke
 		depth = 0;
 	owner = known && depth < OWNERS ? &owners[(count - 1 - depth % known) % OWNERS] : &standard;
 	depth++;
+	take_mask(owner, context);
 	if (owner->sa_flags & SA_SIGINFO)
 		owner->sa_sigaction(signal, info, context);
 	else if (owner->sa_handler != SIG_DFL && owner->sa_handler != SIG_IGN)
@@ -286,8 +322,13 @@ static int trap_install(void)
 	struct sigaction ours = { .sa_sigaction = on_trap,
 				  .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER }, now;
 
-	sigfillset(&ours.sa_mask);
+	/*
+	 * All, glibc's own as well, which sigfillset() leaves out: its handler of pthread_cancel()'s would unwind a thread out
+	 * of here with its reference. But SIGSYS, which seccomp's RET_TRAP raises: the kernel kills where it is blocked.
+	 */
+	memset(&ours.sa_mask, 0xff, sizeof(ours.sa_mask));
 	sigdelset(&ours.sa_mask, SIGTRAP);
+	sigdelset(&ours.sa_mask, SIGSYS);
 	if (sigaction(SIGTRAP, NULL, &now))
 		return -errno;
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)

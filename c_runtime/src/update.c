@@ -11,6 +11,21 @@
 /* Text, slots or keys may differ from what the keys said before. */
 static bool under_way;
 
+static void begins(void)
+{
+	IN_ORDER();
+	under_way = true;
+	IN_ORDER();
+}
+
+static void ends(void)
+{
+	IN_ORDER();
+	under_way = false;
+	IN_ORDER();
+	pages_done();
+}
+
 /* Alone in its page, which static_call_seal() makes read-only. */
 static union {
 	int sealed;
@@ -95,7 +110,7 @@ static int carry_out(void)
 		return fail(error, "a slot could not be written", 0, NULL);
 	error = poke_all(plan.pokes, plan.count);
 	if (error)
-		return fail(error, "core synchronisation or a write of text was refused", 0, NULL);
+		return fail(error, "core synchronisation (-EBUSY: a thread blocks SIGTRAP) or a write of text was refused", 0, NULL);
 	error = store_keys(false);
 	if (error)
 		return fail(error, "a key could not be written", 0, NULL);
@@ -120,14 +135,14 @@ static int carry_out_or_back(void)
 	if (error) {
 		(void)fail(error, "sigaction was refused", 0, NULL);
 	} else {
-		under_way = true;
+		begins();
 		error = carry_out();
 		if (error && put_back())
 			return error;
 	}
 	if (error)
 		(void)pages_close();
-	under_way = false;
+	ends();
 	if (!error)
 		plan_done();
 	return error;
@@ -141,6 +156,7 @@ static int update_repair(void)
 	if (!under_way) {
 		/* Pages that could not be closed are not what is wrong with this update. */
 		(void)pages_close();
+		pages_done();
 		return 0;
 	}
 	error = pages_reopen(true);
@@ -151,7 +167,7 @@ static int update_repair(void)
 		return fail(error, "an interrupted update could not be put back: a write was refused", 0, NULL);
 	error = pages_close();
 	if (!error) {
-		under_way = false;
+		ends();
 		COUNT(repairs, 1);
 	}
 	return error;
@@ -219,7 +235,13 @@ int __static_call_rt_init(void)
 	struct guard guard;
 	int error = update_begin(&guard);
 
-	return error ? error : finish(commit_all(), &guard);
+	if (error)
+		return error;
+	policy_init();
+	/* Whoever forks by vfork() has the handlers of that moment. Who updates says it if it is refused. */
+	if (policy_protocol() != STATIC_CALL_ATOMIC)
+		(void)trap_install();
+	return finish(commit_all(), &guard);
 }
 
 int __static_call_rt_seal(void)

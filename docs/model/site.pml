@@ -13,6 +13,7 @@
  * FINISH       1: RESUME's handler stores the new displacement itself
  * STRAIGHT     1: PUSH goes to the target that the handler found, not to the trampoline
  * SLOT         1: the site is a trampoline itself, PUSH goes to its jump through the slot
+ * TAIL         1: the site is a tail call, NULL a return: PUSH goes to the trampoline for that as well
  * RETRY        0: the handler does not look whether the byte that it trapped at is still int3
  * AGAIN        0: the handler does not look again if something was published meanwhile
  * REFERENCES   0: handlers hold no reference, the updater does not wait for them
@@ -271,7 +272,7 @@ found:
 #endif
 #if PROTOCOL == PUSH || MIXED
 push:
-#if !SLOT
+#if !SLOT && !TAIL
 	if
 	:: to
 	:: else ->

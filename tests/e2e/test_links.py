@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toolchain import FORMS, INCLUDE, RUNTIME, instrument, run
+from tests.toolchain import FORMS, INCLUDE, RUNTIME, instrument, run, runtime_object
 
 HEADER = "#include <static_call.h>\nint b_call(int);\nint shared(int);\nDECLARE_STATIC_CALL(kb, shared);\n"
 FILES = {
@@ -44,7 +44,8 @@ def test_functions_of_one_name_and_trampolines_of_one_target(
     out = tmp_path / "out"
     done = instrument(tmp_path / "src", "-o", out, "--mode", mode, "--layout", layout, CC=command[0])
     assert done.returncode == 0, done.stderr
-    run([*command, "-O2", INCLUDE, out / "x.c", out / "y.c", *RUNTIME, "-o", tmp_path / "prog"])
+    runtime = runtime_object(*command, "-O2")
+    run([*command, "-O2", INCLUDE, out / "x.c", out / "y.c", runtime, "-pthread", "-o", tmp_path / "prog"])
     run([tmp_path / "prog"])
 
 

@@ -13,12 +13,12 @@ from tests.toolchain import (
     INCLUDE,
     LEVELS,
     PROGRAMS,
-    RUNTIME,
     SOURCES,
     build,
     instrument,
     instrumented,
     run,
+    runtime_object,
 )
 
 PROGRAM_NAMES = ("basic", "frames", "keys", "refused", "values", "many", "inside", "trap")
@@ -113,8 +113,9 @@ def test_a_shared_object_shares_its_key(mode: str, layout: str, tmp_path: Path) 
     out = tmp_path / "out"
     done = instrument(tree, "-o", out, "--mode", mode, "--layout", layout)
     assert done.returncode == 0, done.stderr
+    runtime = (runtime_object("gcc-12", "-O2", "-fPIC"), "-pthread")
     for pie in ("-pie", "-no-pie"):
-        run(["gcc-12", "-O2", "-fPIC", "-shared", INCLUDE, out / "lib.c", *RUNTIME, "-o", tmp_path / "lib.so"])
+        run(["gcc-12", "-O2", "-fPIC", "-shared", INCLUDE, out / "lib.c", *runtime, "-o", tmp_path / "lib.so"])
         link = (tmp_path / "lib.so", f"-Wl,-rpath,{tmp_path}")
-        run(["gcc-12", "-O2", pie, INCLUDE, out / "main.c", *link, *RUNTIME, "-o", tmp_path / "main"])
+        run(["gcc-12", "-O2", pie, INCLUDE, out / "main.c", *link, *runtime, "-o", tmp_path / "main"])
         run([tmp_path / "main"])

@@ -48,19 +48,22 @@ def source(call: str) -> str:
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("call", CALLS)
-def test_the_compiler_s_error_at_the_users_line(call: str, compiler: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "layout"), FORMS)
+def test_the_compiler_s_error_at_the_users_line(mode: str, layout: str, compiler: str, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "a.c").write_text(source(CALLS[call]))
-    plain = attempt([compiler, "-fsyntax-only", INCLUDE, "src/a.c"], cwd=tmp_path)
-    assert plain.returncode and f"src/a.c:{LINE}:" in plain.stderr, plain.stderr
-    for mode, layout in FORMS:
-        done = instrument("src", "-o", "out", "--mode", mode, "--layout", layout, cwd=tmp_path, CC=compiler)
-        assert done.returncode == 1
-        first = done.stderr.splitlines()[0]
-        assert re.fullmatch(rf"src/a\.c:{LINE}:\d+: error: .*\[IN001\]", first), done.stderr
-        assert done.stderr.splitlines()[1] == "  \t" + CALLS[call]
-        assert not (tmp_path / "out" / "a.c").exists()
+    names = {f"call{n}.c": call for n, call in enumerate(CALLS.values())}
+    for name, call in names.items():
+        (tmp_path / "src" / name).write_text(source(call))
+        plain = attempt([compiler, "-fsyntax-only", INCLUDE, f"src/{name}"], cwd=tmp_path)
+        assert plain.returncode and f"src/{name}:{LINE}:" in plain.stderr, plain.stderr
+    done = instrument("src", "-o", "out", "--mode", mode, "--layout", layout, cwd=tmp_path, CC=compiler)
+    assert done.returncode == 1
+    told = done.stderr.splitlines()
+    for name, call in names.items():
+        at = next(n for n, line in enumerate(told) if line.startswith(f"src/{name}:"))
+        assert re.fullmatch(rf"src/{name}:{LINE}:\d+: error: .*\[IN001\]", told[at]), done.stderr
+        assert told[at + 1] == "  \t" + call
+        assert not (tmp_path / "out" / name).exists()
 
 
 WARNED = {
@@ -89,14 +92,16 @@ def warnings(compiler: str, path: Path, *flags: str) -> tuple[list[tuple[str, st
 @pytest.mark.parametrize("std", ["gnu11", "c11", "gnu89"])
 def test_the_warnings_are_those_of_the_plain_sources(std: str, compiler: str, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    path = tmp_path / "src" / "a.c"
-    for option, call in WARNED.items():
+    plain = {}
+    for n, (option, call) in enumerate(WARNED.items()):
+        path = tmp_path / "src" / f"call{n}.c"
         path.write_text(source(call))
-        plain = warnings(compiler, path, f"-std={std}", INCLUDE)
-        assert option.startswith("none") or plain[0], option
-        for mode, layout in FORMS:
-            how = ("-o", "out", "--mode", mode, "--layout", layout, "-q", "--", f"-std={std}")
-            done = instrument("src", *how, cwd=tmp_path, CC=compiler)
-            assert done.returncode == 0, done.stderr
-            own, headers = warnings(compiler, tmp_path / "out" / "a.c", f"-std={std}", INCLUDE)
-            assert own == plain[0] and headers <= plain[1], (option, mode, headers)
+        plain[path.name] = warnings(compiler, path, f"-std={std}", INCLUDE)
+        assert option.startswith("none") or plain[path.name][0], option
+    for mode, layout in FORMS:
+        how = ("-o", "out", "--mode", mode, "--layout", layout, "-q", "--", f"-std={std}")
+        done = instrument("src", *how, cwd=tmp_path, CC=compiler)
+        assert done.returncode == 0, done.stderr
+        for name, (lines, options) in plain.items():
+            own, headers = warnings(compiler, tmp_path / "out" / name, f"-std={std}", INCLUDE)
+            assert own == lines and headers <= options, (name, mode, headers)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toolchain import COMPILERS, INCLUDE, RUNTIME, instrument, run
+from tests.toolchain import COMPILERS, INCLUDE, instrument, run, runtime_object
 
 HEAD = "#include <stdio.h>\n#include <pthread.h>\n#include <static_call.h>\n"
 AVX512 = """#include <immintrin.h>
@@ -188,7 +188,8 @@ def test_the_same_as_without_the_tool(name: str, tmp_path: Path) -> None:
         for level in ("-O0", "-O2"):
             how = (level, "-w", *flags, INCLUDE)
             plain = run([compiler, *how, "a.c", "-pthread", "-o", "plain"], tmp_path) or run(["./plain"], tmp_path)
-            run([compiler, *how, "out/a.c", *RUNTIME, "-o", "made"], tmp_path)
+            runtime = runtime_object(compiler, level, *(flag for flag in flags if flag.startswith("-f")))
+            run([compiler, *how, "out/a.c", runtime, "-pthread", "-o", "made"], tmp_path)
             assert run(["./made"], tmp_path) == plain, (compiler, level)
 
 

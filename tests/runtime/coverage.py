@@ -39,7 +39,7 @@ __attribute__((__weak__)) void _exit(int status)
 }
 """
 """So that children of fork() that end by _exit() count, too."""
-AREAS = ("faults", "hostile", "inspect", "objects", "threads", "transactions")
+AREAS = ("direct", "faults", "hostile", "inspect", "objects", "threads", "transactions")
 EARLY = "tests/e2e/test_links.py::test_an_update_before_the_executable_is_there"
 """The other tests run nothing of the runtime that these do not, or copies of it."""
 WANTED = 95.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from instrument.assembly import prepare
 from tests.toolchain import INCLUDE, WARNINGS, attempt, instrument, run, runtime_object
 
 HERE = Path(__file__).resolve().parent / "c"
@@ -23,6 +24,16 @@ def rewritten(out: Path, *names: str, form: tuple[str, str] = ALIGNED, cc: str =
     done = instrument(*files, "-o", out, "--mode", mode, "--layout", layout, *rest, CC=cc)
     assert done.returncode == 0, done.stderr
     return out
+
+
+def direct(out: Path, name: str, layout: str, cc: str = "gcc-12", *flags: str) -> Path:
+    """A file of tests/runtime/c as an object in `out`, its calls patched where the compiler put them."""
+    out.mkdir(parents=True, exist_ok=True)
+    assembly = out / f"{name}.s"
+    compiled(cc, *flags, "-DSTATIC_CALL_DIRECT", "-S", HERE / f"{name}.c", "-o", assembly)
+    assembly.write_bytes(prepare(assembly.read_bytes(), layout).text)
+    run([cc, "-c", assembly, "-o", out / f"{name}.o"])
+    return out / f"{name}.o"
 
 
 def compiled(cc: str, *arguments: str | Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.hosts import FORMS, facts, made
-from tests.runtime.linking import ALIGNED, COMPACT, TRAMPOLINE
+from tests.runtime.hosts import FORMS, facts, made, tried
+from tests.runtime.linking import ALIGNED, COMPACT, HERE, TRAMPOLINE, compiled, rewritten
 
 INT3 = ("int3-push", "int3-resume", "int3-stub")
 RUNS = (
@@ -63,6 +63,19 @@ def test_a_fault_of_the_update_itself(folder: Path, form: tuple[str, str], proto
     assert int(said["failed"]) >= 24
     if protocol.startswith("int3") or write == "memory":
         assert int(said["traps"]) > 0
+
+
+def test_the_updater_ends_between_two_instructions(folder: Path) -> None:
+    """Where no system call is: stepped by ptrace through what changes the state that the next update goes by."""
+    out = rewritten(folder / "steps", "step_kills.c", "obj_space_lib.c", "host_sites.h", "step_kills.h")
+    library = compiled("gcc-12", "-fPIC", "-shared", out / "obj_space_lib.c", "-o", out / "library.so")
+    flags = ("-O1", "-fno-inline", "-rdynamic", "-pthread")
+    program = compiled("gcc-12", *flags, out / "step_kills.c", HERE / "step_points.c", "-o", out / "step_kills")
+    done = tried(program, library, "8", STATIC_CALL_PROTOCOL="int3-push")
+    if done.returncode == 77:
+        pytest.skip("no ptrace here")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) > 20
 
 
 FIRST = [case for case in CASES if case[1] in ("auto", "int3-push")]

@@ -172,6 +172,98 @@ def test_sealed_text(folder: Path, form: tuple[str, str]) -> None:
         assert said["to"] == DONE and said["wrong"] == "0"
 
 
+# ---- what once killed the program, hung it, or was not looked at (host_edges.c) ----------------------------------
+
+
+def edge(folder: Path, *mode: str, before: tuple[str | Path, ...] = (), **env: str) -> dict[str, str]:
+    return facts(*before, made(folder, "host_edges"), *mode, STATIC_CALL_PROTOCOL="int3-push", **env)
+
+
+def test_threads_are_cancelled_in_the_handler(folder: Path) -> None:
+    """PTHREAD_CANCEL_ASYNCHRONOUS: one that was unwound out of it kept its reference, and updates waited for ever."""
+    said = edge(folder, "cancel")
+    assert said["first"] == "0"
+    # And so that chance has no part in it: what the kernel leaves open in the handler, SIGKILL and SIGSTOP among it.
+    assert said["open"] == f"{signal.SIGTRAP:d} {signal.SIGKILL:d} {signal.SIGSTOP:d} {signal.SIGSYS:d}"
+
+
+def test_sandboxes_that_answer_by_sigsys(folder: Path) -> None:
+    """SECCOMP_RET_TRAP, of openat and gettid: in updates and in the handler."""
+    said = edge(folder, "sigsys")
+    assert said["first"] == said["second"] == "0" and said["seen"] != "0"
+
+
+def test_the_environment_is_read_before_main(folder: Path) -> None:
+    """Later setenv() of another thread may free it, and a signal handler may update."""
+    said = edge(folder, "environment")
+    assert said["first"] == said["late"] == "0" and int(said["early"]) > 0
+
+
+@pytest.mark.parametrize("left", ["0", "1"])
+def test_out_of_files(folder: Path, left: str) -> None:
+    """Nothing is taken for granted that could not be read: of targets, of who blocks SIGTRAP or is to be asked."""
+    none = str(-errno.EMFILE)
+    assert edge(folder, "data", left)["first"] == (none if left == "0" else str(-errno.EFAULT))
+    assert edge(folder, "files", left)["second"] == none
+    no_membarrier = (launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}")
+    said = edge(folder, "polling", left, before=no_membarrier)
+    assert said["first"] == none and said["seen"] == "0"
+
+
+@pytest.mark.parametrize("mode", ["groups", "name"])
+def test_who_blocks_sigtrap_is_found(folder: Path, mode: str) -> None:
+    """However long /proc's text is, and whatever the thread is called."""
+    if mode == "groups" and os.geteuid():
+        pytest.skip("setgroups() is for root")
+    said = edge(folder, mode)
+    assert said["first"] == said["second"] == str(-errno.EBUSY)
+
+
+def test_proc_of_another_pid_namespace(folder: Path) -> None:
+    """Its numbers are other threads here: none would be asked."""
+    unshare = ("unshare", "-pf", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+    no_membarrier = (launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}")
+    assert edge(folder, "polling", "60", before=no_membarrier) == {"first": "0", "seen": "3", "to": ""}
+    said = edge(folder, "polling", "60", before=(*unshare, *no_membarrier))
+    assert said["first"] == str(-errno.EBUSY) and "another pid namespace" in said["why_first"]
+
+
+def test_a_thread_blocks_sigtrap_after_the_look(folder: Path) -> None:
+    """It never answers."""
+    said = edge(folder, "late", before=(launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}"))
+    assert said["first"] == str(-errno.EBUSY) and "blocks SIGTRAP" in said["why_first"]
+
+
+@pytest.mark.parametrize("kind", ["timer", "trusted", "ring"])
+def test_threads_that_block_sigtrap_and_never_call(folder: Path, kind: str) -> None:
+    """The kernel's own are known; glibc's are trusted if the program says so, by a call or by the environment."""
+    if tried(made(folder, "host_edges"), "helpers", kind, STATIC_CALL_PROTOCOL="int3-push").returncode == 77:
+        pytest.skip("no io_uring here")
+    busy = str(-errno.EBUSY)
+    expected = {"timer": (busy, busy), "trusted": ("0", busy), "ring": ("0", "0")}
+    said = edge(folder, "helpers", kind)
+    assert (said["first"], said["second"]) == expected[kind]
+    assert edge(folder, "helpers", kind, STATIC_CALL_BLOCKED="trust")["first"] == "0"
+
+
+def test_a_trusted_thread_is_not_waited_for(folder: Path) -> None:
+    """Where a signal would have to reach it."""
+    no_membarrier = (launcher(folder), f"{MEMBARRIER}={errno.ENOSYS}")
+    assert edge(folder, "helpers", "trusted", before=no_membarrier)["first"] == "0"
+
+
+@pytest.mark.parametrize("mode", ["leaps", "probes"])
+def test_owners_have_the_mask_they_asked_for(folder: Path, mode: str) -> None:
+    """After a longjmp() out of its handler other signals come; a fault in it finds its own handler."""
+    assert edge(folder, mode)["seen"] == {"leaps": str(int(signal.SIGUSR1)), "probes": "1"}[mode]
+
+
+def test_a_vfork_child_calls_after_init(folder: Path) -> None:
+    """static_call_init() takes the signal, so the child, whose handlers are those of its beginning, has ours."""
+    said = edge(folder, "vfork")
+    assert said["first"] == said["second"] == "0"
+
+
 # ---- file systems -----------------------------------------------------------------------------------------------
 
 

@@ -65,8 +65,8 @@ MODELS = {
     "pie, clang, hidden, lld": Model("-pie -fuse-ld=lld-14", "-fPIE -fvisibility=hidden", True, cc="clang-14"),
     "pie, control flow protection": Model("-pie", "-fPIE -fcf-protection=full", True),
     "medium": Model("-no-pie -rdynamic", "-fno-pic -mcmodel=medium"),
-    "static": Model("-static", "-fno-pic", library=False),
-    "static-pie": Model("-static-pie", library=False),
+    "static": Model("-static -Wl,--fatal-warnings", "-fno-pic", library=False),
+    "static-pie": Model("-static-pie -Wl,--fatal-warnings", library=False),
 }
 
 
@@ -96,6 +96,14 @@ def test_two_objects_share_keys(name: str, scratch: Path, rt: Runtime, tmp_path:
     assert said == ("0 sites, 0 direct\n" if model.form == TRAMPOLINE else expected)
     run(["strip", "-s", program, *([tmp_path / "libshare.so"] if model.library else [])])
     assert ran(program)[0] == said
+
+
+def test_a_namespace_of_its_own(rt: Runtime, tmp_path: Path) -> None:
+    """dlmopen(): a library is the first of the loader's list there, and stays for SIGTRAP all the same."""
+    source = rewritten(tmp_path / "c", "obj_space_lib.c") / "obj_space_lib.c"
+    library = compiled("gcc-12", "-fPIC", "-shared", source, rt.object, "-o", tmp_path / "library.so")
+    program = compiled("gcc-12", HERE / "obj_space.c", "-o", tmp_path / "space")
+    assert ran(program, library, STATIC_CALL_PROTOCOL="int3-push")[0] == "seen 1\n"
 
 
 @pytest.mark.parametrize("cc", ["gcc-12", "clang-14"])
@@ -215,6 +223,7 @@ def test_a_target_that_goes_away_with_its_library(plugins: Plugins) -> None:
     assert said == report + "static_call: a key was called whose target's library has been closed\n"
     assert ran(host, "exit", plugin, bare) == ("", "")
     assert ran(host, "bare", plugin, bare) == ("", "")
+    assert ran(host, "unseen", plugin, bare) == ("", "")
     assert ran(host, "late", plugin, bare)[0] == "updated\n"
 
 

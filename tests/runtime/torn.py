@@ -14,7 +14,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.toolchain import FORMS, attempt, build, instrumented
+from tests.runtime.linking import compiled, direct
+from tests.toolchain import FORMS as REWRITTEN
+from tests.toolchain import attempt, build, instrumented, runtime_object
+
+Form = tuple[str, str, str]  # mode, layout, compiler
 
 PROTOCOLS = ("auto", "int3-push", "int3-resume", "int3-stub", "atomic")
 TRANSITIONS = {
@@ -32,12 +36,25 @@ TRANSITIONS = {
     "folded-nop": ("fold", "null"),
 }
 THREADS = (2, 8)
-SITES = 113  # torn.c's 112, and the updater's own
+LAYOUTS = ("aligned", "compact", "bare")
+COMPILERS = ("gcc-12", "clang-19")
+FORMS: tuple[Form, ...] = (
+    *((mode, layout, "gcc-12") for mode, layout in REWRITTEN),
+    *(("direct", layout, compiler) for layout, compiler in itertools.product(LAYOUTS, COMPILERS)),
+)
+SITES = 115
+"""torn.c's 112, a tail call and a conditional one, and the updater's own."""
+OTHERS = 3
+"""One call each with a result in memory, which a wrapper makes as well; variadic; with many arguments."""
 
 
-def build_torn(folder: Path, mode: str, layout: str) -> Path:
-    sources = instrumented("torn", folder / f"out-{mode}-{layout}", mode, layout)
-    return build("gcc-12", sources, folder / f"torn-{mode}-{layout}", "-O2")
+def build_torn(folder: Path, mode: str, layout: str, compiler: str) -> Path:
+    if mode == "direct":
+        binary = folder / f"torn-{layout}-{compiler}"
+        patched = direct(folder / f"direct-{layout}-{compiler}", "torn", layout, compiler, "-O2")
+        return compiled(compiler, patched, runtime_object("gcc-12", "-O2"), "-pthread", "-o", binary)
+    sources = instrumented("torn", folder / f"out-{mode}-{layout}", mode, layout, compiler)
+    return build(compiler, sources, folder / f"torn-{mode}-{layout}", "-O2")
 
 
 def run_torn(
@@ -54,7 +71,7 @@ def counted(said: str) -> Counter[str]:
     return Counter({name: int(number) for name, number in re.findall(r"(\w+) (\d+)", said)})
 
 
-def stress(protocol: str, binaries: dict[tuple[str, str], Path], seconds: float) -> Counter[str]:
+def stress(protocol: str, binaries: dict[Form, Path], seconds: float) -> Counter[str]:
     """Share the time between all that this protocol can do; the sums."""
     cases = list(itertools.product(FORMS, TRANSITIONS, THREADS))
     total: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import instrument
-from instrument import cli, pipeline
+from instrument import cli, paths, pipeline
 from tests.unit import fakes
 from tests.unit.fakes import MAIN, OPS, PROJECT, lay
 
@@ -234,6 +235,7 @@ def test_json_is_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["p r", "-o", "out", "-j", "0"], "0 is not a number of compilers, which is at least 1"),
         (["p r", "--json", "--diff"], "ask for one of them"),
         (["p r", "--cflags"], "--cflags goes alone"),
+        (["p r", "--include-dir"], "--include-dir goes alone"),
         (["none", "-o", "out"], "[IN011]"),
         (["p r", "-o", "p r/out"], "[IN009]"),
         (["p r", "-o", "p r/main.c/out"], "[IN00"),
@@ -457,7 +459,22 @@ def test_paths_for_build_files(runtime: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == f"instrument {instrument.__version__}\n"
 
 
-@pytest.mark.parametrize("word", ["--cflags", "--libs", "--version", "--makefile", "--include-dir"])
+@pytest.mark.parametrize(
+    ("word", "file"),
+    [("--cmakedir", "StaticCallConfig.cmake"), ("--pkgconfigdir", "staticcall.pc"), ("--bazeldir", "BUILD.bazel")],
+)
+def test_paths_for_build_systems(capsys: pytest.CaptureFixture[str], word: str, file: str) -> None:
+    assert run(word) == 0
+    assert Path(capsys.readouterr().out.removesuffix("\n"), file).is_file()
+
+
+@pytest.mark.parametrize("file", ["cmake/StaticCallConfigVersion.cmake", "pkgconfig/staticcall.pc", "MODULE.bazel"])
+def test_build_systems_are_told_the_same_version(file: str) -> None:
+    found = re.search(r'(?im)^[^_]*\b(?:package_)?version\b[ =:]*"?(\d[\d.]*)', (paths.C_RUNTIME / file).read_text())
+    assert found and found[1] == instrument.__version__
+
+
+@pytest.mark.parametrize("word", cli._QUESTIONS)
 def test_small_questions_import_next_to_nothing(word: str) -> None:
     program = (
         "import sys; from instrument.cli import main; assert main(sys.argv[1:]) == 0\n"

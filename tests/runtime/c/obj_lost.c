@@ -6,6 +6,7 @@
  *   exit     the plugin stays open until the program ends: nothing to report
  *   late     the plugin is closed by an exit handler, which goes on updating
  *   bare     the plugin has no static calls, and the key was updated away in time: its function is refused afterwards
+ *   unseen   the plugin has no static calls, and nobody sees it close: what may be asked of the key tells
  */
 #include <errno.h>
 #include <string.h>
@@ -28,6 +29,24 @@ static unsigned long lost(void)
 	return now.lost_targets;
 }
 
+/* Whether obj_host_key has lost its target; no other key may have. */
+static int see_lost(const struct static_call_key_info *info, void *argument)
+{
+	if (info->key == &STATIC_CALL_KEY(obj_host_key))
+		*(int *)argument = info->lost;
+	else
+		CHECK(!info->lost);
+	return 0;
+}
+
+static int is_lost(void)
+{
+	int is = -1;
+
+	CHECK(!static_call_each_key(see_lost, &is));
+	return is;
+}
+
 static void *use(const char *path)
 {
 	void *library = open_library(path, RTLD_LOCAL);
@@ -41,8 +60,8 @@ static void repair(const char *path)
 {
 	for (unsigned long round = 1; round <= 2; round++) {
 		CHECK(!dlclose(use(path)));
-		CHECK(lost() == round);
-		CHECK(!static_call_update(obj_host_key, adds_1) && calls(1) == 2);
+		CHECK(lost() == round && is_lost());
+		CHECK(!static_call_update(obj_host_key, adds_1) && calls(1) == 2 && !is_lost());
 	}
 }
 
@@ -74,6 +93,17 @@ static void bare(const char *path)
 	CHECK(lost() == 0);
 }
 
+static void unseen(const char *path)
+{
+	void *library = open_library(path, RTLD_LOCAL);
+
+	CHECK(!static_call_update(obj_host_key, (function *)find_function(library, "obj_bare")) && !is_lost());
+	CHECK(!dlclose(library));
+	CHECK(is_lost() && lost() == 0);
+	CHECK(!static_call_update(obj_host_key, NULL) && !is_lost());
+	CHECK(!static_call_update(obj_host_key, adds_1) && calls(1) == 2 && !is_lost());
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 4);
@@ -81,6 +111,8 @@ int main(int argc, char **argv)
 		repair(argv[2]);
 	else if (!strcmp(argv[1], "bare"))
 		bare(argv[3]);
+	else if (!strcmp(argv[1], "unseen"))
+		unseen(argv[3]);
 	else if (!strcmp(argv[1], "late"))
 		late(argv[2]);
 	else if (!strcmp(argv[1], "exit"))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""What `instrument cc` adds to a compile, beside what ccache adds to the same one.
+
+    python -m bench.launcher [--rounds 21] [--compiler gcc-12] [--tool PATH]
+
+The tool is installed anew, as a user installs it, unless --tool names one. In each round every way has its turn,
+there and back. Told are medians: of the wall time, of what was added to it, of its ratio to the compiler alone in the
+same round with the middle half of the ratios; and of the processor time, which a busy machine disturbs less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.oracle.packages import PACKAGES, sources
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = "int small(int x) { return x + 1; }\n"
+# Three keys, five calls, as a file of some program might have them.
+USES = """
+#include <static_call.h>
+long bench_hash(const void *data, unsigned long size);
+void bench_trace(const char *what, int level);
+int bench_ready(void);
+DECLARE_STATIC_CALL(bench_hash_key, bench_hash);
+DECLARE_STATIC_CALL(bench_trace_key, bench_trace);
+DECLARE_STATIC_CALL(bench_ready_key, bench_ready);
+long bench_use(const char *text, unsigned long size)
+{
+	static_call_cond(bench_trace_key)("use", 1);
+	if (!static_call(bench_ready_key)())
+		return -1;
+	long first = static_call(bench_hash_key)(text, size / 2);
+	static_call_cond(bench_trace_key)("used", 2);
+	return first ^ static_call(bench_hash_key)(text + size / 2, size - size / 2);
+}
+"""
+
+
+@dataclass
+class Way:
+    """A way to compile, and what each round of it took: wall and processor time, in ms."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def installed(folder: Path) -> Path:
+    """The tool in a fresh virtual environment, from a copy of the checkout: an editable install starts slower."""
+    copy = folder / "checkout"
+    left_out = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, copy, ignore=left_out)
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, copy], check=True)
+    return folder / "venv/bin/instrument"
+
+
+def written(folder: Path) -> dict[str, tuple[str, list[str]]]:
+    """What is compiled: by title the file's name and its flags, all in one directory."""
+    (package,) = (package for package in PACKAGES if package.name == "tree_sitter")
+    original = next(path for path in sources(package) if path.name == "parser.c")
+    shutil.copytree(original.parent, folder / "src")
+    shutil.copytree(original.parent.parent / "include", folder / "include")
+    text = original.read_text()
+    files = {"small.c": SMALL, "small_calls.c": SMALL + USES, "parser.c": text, "parser_calls.c": text + USES}
+    for name, content in files.items():
+        (folder / "src" / name).write_text(content)
+    lines = len(text.splitlines())
+    real = list(package.flags)
+    return {
+        "no calls, 1 line": ("small.c", []),
+        f"no calls, {lines} lines": ("parser.c", real),
+        "5 calls, 18 lines": ("small_calls.c", []),
+        f"5 calls, {lines + 18} lines": ("parser_calls.c", real),
+    }
+
+
+def ways(tool: Path, compile_it: Sequence[str], cache: Path) -> list[Way]:
+    hits = {"CCACHE_DIR": str(cache)}
+    return [
+        Way("the compiler", [*compile_it]),
+        Way("inline-asm", [str(tool), "cc", "--", *compile_it]),
+        Way("direct", [str(tool), "cc", "--mode", "direct", "--", *compile_it]),
+        Way("ccache, a miss", ["ccache", *compile_it], {**hits, "CCACHE_RECACHE": "1"}),
+        Way("ccache, a hit", ["ccache", *compile_it], hits),
+        Way("inline-asm, a hit", [str(tool), "cc", "--", "ccache", *compile_it], hits),
+    ]
+
+
+def once(way: Way, cwd: Path) -> tuple[float, float]:
+    """Wall and processor time of one compile, in ms."""
+    started = time.perf_counter()
+    process = subprocess.Popen(way.command, cwd=cwd, env={**os.environ, **way.env})
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{way.command}: exit status {process.returncode}")
+    return 1000 * wall, 1000 * (usage.ru_utime + usage.ru_stime)
+
+
+def measure(all_ways: Sequence[Way], cwd: Path, rounds: int) -> None:
+    for way in all_ways:
+        once(way, cwd)
+    for number in range(rounds):
+        for way in all_ways[:: -1 if number % 2 else 1]:
+            wall, cpu = once(way, cwd)
+            way.wall.append(wall)
+            way.cpu.append(cpu)
+
+
+def row(way: Way, base: Way) -> str:
+    ratios = [mine / theirs for mine, theirs in zip(way.wall, base.wall, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    added = statistics.median(mine - theirs for mine, theirs in zip(way.wall, base.wall, strict=True))
+    cpu = statistics.median(way.cpu)
+    more = statistics.median(mine - theirs for mine, theirs in zip(way.cpu, base.cpu, strict=True))
+    times = f"{statistics.median(way.wall):8.1f} {added:+8.1f}   {middle:5.2f} ({low:.2f}-{high:.2f})"
+    return f"  {way.name:20}{times:36}{cpu:10.1f} {more:+8.1f}   {cpu / statistics.median(base.cpu):5.2f}"
+
+
+def processor() -> str:
+    match = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return match[1] if match else "unknown processor"
+
+
+def version(compiler: str) -> str:
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def main(environment: Mapping[str, str] = os.environ) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--compiler", default="gcc-12")
+    parser.add_argument("--tool", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="launcher-") as name:
+        folder = Path(name)
+        os.environ["TMPDIR"] = name
+        os.environ["PATH"] = f"/usr/bin{os.pathsep}{environment['PATH']}"
+        tool = options.tool.absolute() if options.tool else installed(folder)
+        asked = subprocess.run([tool, "--include-dir"], capture_output=True, text=True, check=True).stdout.strip()
+        print(f"{processor()}; {version(options.compiler)} -O2; {version('ccache')}; {options.rounds} rounds")
+        print("medians, ms: wall, more than the compiler, ratio (middle half); processor time, more, ratio")
+        for title, (file, flags) in written(folder).items():
+            compile_it = [options.compiler, "-O2", *flags, f"-I{asked}", "-c", file, "-o", "bench.o"]
+            measured = ways(tool, compile_it, folder / "cache")
+            measure(measured, folder / "src", options.rounds)
+            print("\n".join([f"\n{title}", *(row(way, measured[0]) for way in measured)]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+../greet/words.c

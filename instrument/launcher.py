@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MIT
+"""`instrument cc [options] -- compiler ...`: one compiler's run, with the static calls of its sources made direct.
+
+The compiler reads the user's own files, under their own names: the headers make of each call what the mode asks for,
+so that messages, __FILE__, debug information, coverage data and dependency files are those of the sources. A copy
+of the text with #line directives was rejected: it needs -iquote, prefix maps and another depfile to come out so
+(conventions.md, 0.3). What has no static calls is run as it is, by exec.
+
+    direct                    -DSTATIC_CALL_DIRECT, and a stand-in for the assembler (standin.py)
+    inline-asm, trampoline    -include a header with what the compiler itself tells of the unit's keys
+
+Whatever is imported here, each compile pays for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from instrument import ccwords, reach
+from instrument.ccwords import Call
+from instrument.process import become, keep_stdin, output_of, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MODES = ("inline-asm", "trampoline", "direct")
+LAYOUTS = ("aligned", "compact", "bare")
+
+_ACTIVE = "INSTRUMENT_CC_ACTIVE"
+"""Set for what we start: a compiler that is a link to us, or a launcher within a launcher, does nothing more."""
+_DEFAULTS = "INSTRUMENT_CC"
+"""Options, for links and for build files that leave no place for them."""
+
+_SWITCHES = {
+    "--strict": "strict",
+    "--fallback": "fallback",
+    "--verbose": "verbose",
+    "-v": "verbose",
+    "--help": "help",
+    "-h": "help",
+}
+
+_USAGE = """\
+usage: instrument cc [options] -- compiler [arguments]
+
+  --mode MODE      inline-asm (default), trampoline or direct
+  --layout LAYOUT  aligned (default), compact, or for direct bare: the bytes that the compiler would have put there
+  --strict         the compile fails if any call is on a lower form than asked
+  --fallback       if instrument itself fails, the calls go by their trampolines, and a line says so
+  --log FILE       append a line, a JSON object, for each compile with static calls
+  -v, --verbose    tell what became of each key
+
+The environment variable INSTRUMENT_CC holds options that come before these. Under another name, as a link in a
+directory that is first in PATH, the command is the compiler of that name.
+"""
+
+_DEPENDENCIES_ONLY = ("-M", "-MM", "--dependencies", "--user-dependencies")
+
+
+class Options:
+    """What stands before the `--`."""
+
+    __slots__ = ("fallback", "help", "layout", "log", "mode", "strict", "verbose")
+
+    def __init__(self) -> None:
+        self.mode, self.layout, self.log = MODES[0], LAYOUTS[0], ""
+        self.strict = self.fallback = self.verbose = self.help = False
+
+
+class UsageError(Exception):
+    """A wrong call of the launcher itself."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the compile that `words` ask for. The exit status is the compiler's."""
+    try:
+        options = Options()
+        _options(options, os.environ.get(_DEFAULTS, "").split())
+        command = _options(options, words)
+        if options.help:
+            print(_USAGE, end="")
+            return 0
+        _check(options, command)
+    except UsageError as error:
+        _say(f"error: {error}")
+        return 2
+    return _run(options, command)
+
+
+def masquerade(name: str, invoked: str, words: Sequence[str]) -> int:
+    """Be the compiler `name`: the next one in PATH that is not this command under one of its names."""
+    ours = os.path.realpath(invoked if "/" in invoked else sys.argv[0])
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or ".", name)
+        if os.access(path, os.X_OK) and os.path.isfile(path) and os.path.realpath(path) != ours:
+            return main(["--", path, *words])
+    _say(f"error: there is no other {name} in PATH")
+    return 127
+
+
+def _options(options: Options, words: Sequence[str]) -> list[str]:
+    """Set `options` as `words` say; returns what follows them, which a `--` may begin.
+
+    Without options nobody needs the `--`; clangd takes all that stands behind one for input files.
+    """
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if flag in ccwords.LAUNCHER_WITH_VALUE:
+            if not equals:
+                value = rest.pop(0) if rest else ""
+            allowed = {"--mode": MODES, "--layout": LAYOUTS}.get(flag)
+            if not value or (allowed and value not in allowed):
+                wanted = f"one of {', '.join(allowed)}" if allowed else "a file"
+                raise UsageError(f"{flag} takes {wanted}, not '{value}'")
+            setattr(options, flag[2:], value)
+        elif word in _SWITCHES:
+            setattr(options, _SWITCHES[word], True)
+        else:
+            raise UsageError(f"unknown option: {word}{_meant(word)}")
+    return rest
+
+
+def _check(options: Options, command: Sequence[str]) -> None:
+    if options.layout == "bare" and options.mode != "direct":
+        raise UsageError("--layout bare is for --mode direct: what instrument writes itself has prefixes")
+    if not command:
+        raise UsageError("no compiler: instrument cc [options] -- compiler [arguments]")
+
+
+def _meant(word: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.partition("=")[0], [*ccwords.LAUNCHER_WITH_VALUE, *_SWITCHES], n=1)
+    return f"; did you mean {close[0]}?" if close else "; the compiler and its flags go behind --"
+
+
+# ---- which way a compile goes ----------------------------------------------------------------------
+
+
+def _run(options: Options, command: list[str]) -> int:
+    if os.environ.get(_ACTIVE):
+        become(command)
+    os.environ[_ACTIVE] = "1"
+    call = Call(command)
+    if "-" in call.sources:
+        keep_stdin()
+    way = _way(options, call)
+    if way is None:
+        become(command)
+    return _guarded(options, call, way)
+
+
+def _way(options: Options, call: Call) -> Callable[[Options, Call], int] | None:
+    """How the call is carried out; None for as it is."""
+    if options.mode == "direct":
+        if _has_direct_calls(call):
+            return _directly
+    elif call.sources and reach.may_call(call):
+        return _by_header
+    return _on_trampolines if call.headers and reach.may_call(call) else None
+
+
+def _has_direct_calls(call: Call) -> bool:
+    """Whether the compiler will make calls that are to be prepared: of a file that has none, the compiler and its own
+    assembler make the object that they always make."""
+    if call.stage == "" and call.has("-flto"):
+        return True  # the code of the whole program is made now
+    if any(map(reach.calls_in, call.preprocessed)):
+        return True
+    if not call.sources or not reach.may_call(call):
+        return False
+    text = output_of([call.compiler, "-DSTATIC_CALL_DIRECT", *call.preprocessing()])
+    return text is None or reach.calls(text)
+
+
+def _guarded(options: Options, call: Call, way: Callable[[Options, Call], int]) -> int:
+    """What `way` returns. A failure of our own is one line, and the compile fails or, with --fallback, goes lower."""
+    from instrument.diagnostics import InstrumentError
+
+    try:
+        return way(options, call)
+    except InstrumentError as error:
+        status = error.status
+        lines = [finding.render() for finding in error.findings]
+        if status == 2:
+            lines = [lines[0].partition("\n")[0]]
+    except Exception as error:
+        lines = [f"instrument: error: internal error: {type(error).__name__}: {' '.join(str(error).split())}"]
+        if options.verbose:
+            import traceback
+
+            lines.append(traceback.format_exc().rstrip())
+        status = 2
+    if not options.fallback or status != 2:
+        print("\n".join(lines), file=sys.stderr)
+        return status
+    # Not by pointers: a trampoline needs the tool as little, its calls keep the promise of an update, and they link
+    # where a key is hidden (EXPORT_STATIC_CALL_TRAMP).
+    why = lines[0].removeprefix("instrument: error: ")
+    _say(f"warning: the calls of {' '.join(call.sources) or 'the program'} go by their trampolines: {why}")
+    _log(options, call, "fallback")
+    return _on_trampolines(options, call)
+
+
+def _on_trampolines(options: Options, call: Call) -> int:
+    """The compiler's own calls, of which nobody makes more."""
+    return spawn(_with(call, ["-DSTATIC_CALL_DIRECT"]))
+
+
+def _directly(options: Options, call: Call) -> int:
+    """Mode direct: the compiler's own calls, prepared on their way to the assembler."""
+    from instrument import assembler
+
+    flags = ["-DSTATIC_CALL_DIRECT"]
+    if call.stage == "-S":
+        return _done(options, call, _prepared_text(options, call, flags))
+    if call.stage in ("-c", ""):
+        if call.is_remote():
+            return _done(options, call, _prepared_here(options, call, flags))
+        flags += assembler.preparing(call, options.layout, options.strict, options.verbose)
+    return _done(options, call, spawn(_with(call, flags)))
+
+
+def _prepared_text(options: Options, call: Call, flags: Sequence[str]) -> int:
+    """The assembly itself is what is asked for."""
+    from instrument import assembler, standin
+
+    to_stdout = call.output == "-"
+    names = [assembler.scratch()] if to_stdout else assembler.outputs(call)
+    try:
+        words = assembler.stopping(call, names[0]) if to_stdout else call.words
+        status = spawn([*call.before, call.compiler, *flags, *words])
+        for name in names if status == 0 else ():
+            if not standin.prepare_file(name, options.layout, options.strict, options.verbose, to_stdout):
+                status = 1
+    finally:
+        if to_stdout:
+            os.unlink(names[0])
+    return status
+
+
+def _prepared_here(options: Options, call: Call, flags: Sequence[str]) -> int:
+    """The compiler runs on another machine, which has no stand-in: it sends the assembly back."""
+    from instrument import assembler
+
+    if call.stage != "-c" or len(call.sources) + len(call.preprocessed) != 1:
+        return spawn(_with(call, flags))
+    text = assembler.scratch()
+    try:
+        status = spawn([*call.before, call.compiler, *flags, *assembler.stopping(call, text)])
+        if status == 0:
+            hook = assembler.preparing(call, options.layout, options.strict, options.verbose)
+            status = spawn([call.compiler, *hook, *assembler.assembling(call, text)])
+    finally:
+        os.unlink(text)
+    return status
+
+
+def _by_header(options: Options, call: Call) -> int:
+    """The other modes: the compiler reads a header first that has the wrappers of the unit's keys."""
+    from instrument import assembler, unitheader
+
+    if call.stage == "-fsyntax-only" or call.has_any(_DEPENDENCIES_ONLY):
+        return _on_trampolines(options, call)
+    if assembler.precompiled(call):
+        if options.strict or options.verbose:
+            severity = "error" if options.strict else "note"
+            _say(f"{severity}: a precompiled header comes first, so all calls are on the trampoline [IN041]")
+        return 1 if options.strict else _on_trampolines(options, call)
+    found = unitheader.flags(call, options.mode, options.layout, options.strict, options.verbose)
+    if not found.flags:
+        become([*call.before, call.compiler, *call.words])
+    whole = assembler.whole(call) if call.stage in ("-c", "") and not call.is_remote() else []
+    # icecc sends text whose macros are still to be expanded, where _Pragma("pop_macro") comes too late (icecc 1.4).
+    status = spawn(_with(call, [*found.flags, *whole]), ICECC_REMOTE_CPP="0")
+    if found.header is not None:
+        unitheader.forget(call, found.header)
+    return _done(options, call, status)
+
+
+def _with(call: Call, flags: Sequence[str]) -> list[str]:
+    """The call with `flags` before its own, of which the last ones win."""
+    return [*call.before, call.compiler, *flags, *call.words]
+
+
+def _done(options: Options, call: Call, status: int) -> int:
+    if status == 0:
+        _log(options, call, options.mode)
+    return status
+
+
+def _log(options: Options, call: Call, outcome: str) -> None:
+    """One write of one line, so that compiles that run at once do not mix theirs."""
+    if not options.log:
+        return
+    import json
+
+    line = {"outcome": outcome, "mode": options.mode, "sources": call.sources, "output": call.output}
+    descriptor = os.open(options.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.write(descriptor, f"{json.dumps(line)}\n".encode())
+    os.close(descriptor)
+
+
+def _say(text: str) -> None:
+    print(f"instrument: {text}", file=sys.stderr)
