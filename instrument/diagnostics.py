@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "IN039": "the call's text does not read the same in every dialect of C",
     "IN040": "the assembly has the trampoline otherwise than in a call that can be patched",
     "IN041": "the file begins with a precompiled header",
+    "IN042": "the compiler makes the code without an assembler",
 }
 
 

@@ -38,7 +38,7 @@ def fold(unit: Unit, tree: Shadow, text: bytes, marks: Sequence[Mark]) -> Folded
     hidden: list[bytes] = []
     for mark, end in zip(marks, [*(m.start for m in marks[1:]), len(text)], strict=True):
         part = text[mark.start : end]
-        # A macro of the tree can be expanded in a system header, if hardly. And where -isystem leads to static_call.h,
+        # A macro of the tree can be expanded in a system header, if hardly. Where -isystem leads to static_call.h,
         # what its macros expand to is a system header's text, in a file that need not lie in the tree.
         if mark.system and mark.path in foreign and SITE.encode() not in part and _KEY not in part:
             parts.append(b"%b%d\n" % (_FOLD, len(hidden)))

@@ -170,7 +170,11 @@ def _has_direct_calls(call: Call) -> bool:
     """Whether the compiler will make calls that are to be prepared: of a file that has none, the compiler and its own
     assembler make the object that they always make."""
     if call.stage == "" and call.has("-flto"):
-        return True  # the code of the whole program is made now
+        from instrument.assembler import is_clang
+
+        # gcc makes the code of the whole program now, and has it assembled; clang's linker does without an assembler.
+        if not is_clang(call):
+            return True
     if any(map(reach.calls_in, call.preprocessed)):
         return True
     if not call.sources or not reach.may_call(call):
@@ -213,11 +217,20 @@ def _on_trampolines(options: Options, call: Call) -> int:
     return spawn(_with(call, ["-DSTATIC_CALL_DIRECT"]))
 
 
+def _lower(options: Options, call: Call, why: str, code: str) -> int:
+    """Where the mode has no way to make the calls: as --strict says."""
+    if options.strict or options.verbose:
+        _say(f"{'error' if options.strict else 'note'}: all calls are left on the trampoline: {why} [{code}]")
+    return 1 if options.strict else _on_trampolines(options, call)
+
+
 def _directly(options: Options, call: Call) -> int:
     """Mode direct: the compiler's own calls, prepared on their way to the assembler."""
     from instrument import assembler
 
     flags = ["-DSTATIC_CALL_DIRECT"]
+    if call.has("-flto") and assembler.is_clang(call):
+        return _lower(options, call, "clang's link-time optimisation makes its code without an assembler", "IN042")
     if call.stage == "-S":
         return _done(options, call, _prepared_text(options, call, flags))
     if call.stage in ("-c", ""):
@@ -269,10 +282,7 @@ def _by_header(options: Options, call: Call) -> int:
     if call.stage == "-fsyntax-only" or call.has_any(_DEPENDENCIES_ONLY):
         return _on_trampolines(options, call)
     if assembler.precompiled(call):
-        if options.strict or options.verbose:
-            severity = "error" if options.strict else "note"
-            _say(f"{severity}: a precompiled header comes first, so all calls are on the trampoline [IN041]")
-        return 1 if options.strict else _on_trampolines(options, call)
+        return _lower(options, call, "a precompiled header comes first", "IN041")
     found = unitheader.flags(call, options.mode, options.layout, options.strict, options.verbose)
     if not found.flags:
         become([*call.before, call.compiler, *call.words])

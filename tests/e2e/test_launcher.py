@@ -148,6 +148,16 @@ def test_link_time_optimisation(project: Path) -> None:
     assert sites("prog") >= 4
 
 
+def test_link_time_optimisation_by_clang_stays_on_trampolines(project: Path) -> None:
+    flags = ("clang-14", "-O2", "-flto", "-fuse-ld=lld", INCLUDE, "main.c", "other.c")
+    words = (*flags, runtime_object("clang-14", "-O2"), "-pthread", "-o", "prog")
+    launched(*words, options=("--mode", "direct"))
+    run(["./prog"])
+    assert sites("prog") == 0
+    done = attempt([*LAUNCHER, "--mode", "direct", "--strict", "--", *map(str, words)])
+    assert done.returncode == 1 and "[IN042]" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_lower_form_is_told_and_strict_fails(project: Path) -> None:
     words = ("gcc-12", "-O2", INCLUDE, "-c", "main.c")
     done = attempt([*LAUNCHER, "-v", "--", *words])

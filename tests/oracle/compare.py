@@ -34,7 +34,9 @@ FLAGS = (
 LONG_FLAGS = (
     *FLAGS,
     "-O2 -g -fPIC -MD",
-    "-O2 -g -gsplit-dwarf -gdwarf-4 -fdebug-prefix-map={here}=/src",
+    # gcc 12 itself makes another .dwo each time if that has location lists.
+    "-O2 -g -gsplit-dwarf -fno-var-tracking -fdebug-prefix-map={here}=/src",
+    "-O2 -g -gdwarf-4",
     f"-Os -flto -ffat-lto-objects {_SEED}",
     "-O2 -g1 -gz -ffunction-sections -fdata-sections -MMD",
     "-O2 -pipe -masm=intel -fcf-protection=full -fstack-protector-strong",
