@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 
-from instrument.diagnostics import Finding, InstrumentError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from instrument.diagnostics import InstrumentError
 
 
 def keep(name: str, content: bytes, mode: int = 0o600) -> str:
@@ -47,5 +49,7 @@ def _write(temporary: str, path: str, content: bytes, mode: int) -> None:
 
 
 def _unusable(path: str, why: str) -> InstrumentError:
+    from instrument.diagnostics import Finding, InstrumentError
+
     fix = "set TMPDIR to a directory of your own"
     return InstrumentError(Finding("IN008", f"cannot write {path}: {why}", fix=fix), status=2)

@@ -185,22 +185,10 @@ def _has_direct_calls(call: Call) -> bool:
 
 def _guarded(options: Options, call: Call, way: Callable[[Options, Call], int]) -> int:
     """What `way` returns. A failure of our own is one line, and the compile fails or, with --fallback, goes lower."""
-    from instrument.diagnostics import InstrumentError
-
     try:
         return way(options, call)
-    except InstrumentError as error:
-        status = error.status
-        lines = [finding.render() for finding in error.findings]
-        if status == 2:
-            lines = [lines[0].partition("\n")[0]]
     except Exception as error:
-        lines = [f"instrument: error: internal error: {type(error).__name__}: {' '.join(str(error).split())}"]
-        if options.verbose:
-            import traceback
-
-            lines.append(traceback.format_exc().rstrip())
-        status = 2
+        status, lines = _failure(error, options.verbose)
     if not options.fallback or status != 2:
         print("\n".join(lines), file=sys.stderr)
         return status
@@ -210,6 +198,21 @@ def _guarded(options: Options, call: Call, way: Callable[[Options, Call], int]) 
     _say(f"warning: the calls of {' '.join(call.sources) or 'the program'} go by their trampolines: {why}")
     _log(options, call, "fallback")
     return _on_trampolines(options, call)
+
+
+def _failure(error: Exception, verbose: bool) -> tuple[int, list[str]]:
+    """The exit status and what is said. What it takes is imported where it is needed, which costs 50 ms."""
+    from instrument.diagnostics import InstrumentError
+
+    if isinstance(error, InstrumentError):
+        told = [finding.render() for finding in error.findings]
+        return error.status, [told[0].partition("\n")[0]] if error.status == 2 else told
+    lines = [f"instrument: error: internal error: {type(error).__name__}: {' '.join(str(error).split())}"]
+    if verbose:
+        import traceback
+
+        lines += [line.rstrip() for line in traceback.format_exception(error)]
+    return 2, lines
 
 
 def _on_trampolines(options: Options, call: Call) -> int:

@@ -36,7 +36,6 @@ need ccache ccache
 need sccache sccache
 need distccd distcc
 need icecc icecc
-need ip iproute2
 need clangd clangd
 # What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.
 need_file() { # package, what a pattern has found
