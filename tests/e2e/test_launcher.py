@@ -421,7 +421,8 @@ def test_a_killed_compile_leaves_nothing_half_written(project: Path) -> None:
 
 def test_a_signal_to_the_launcher_reaches_the_compiler(project: Path) -> None:
     Path("compiler").write_text(
-        "#!/bin/sh\ntrap 'echo stopped; exit 7' TERM\necho begun\nwhile :; do sleep 0.05; done\n"
+        '#!/bin/sh\ncase " $* " in *" -P "*) exec gcc-12 "$@";; esac\n'
+        "trap 'echo stopped; exit 7' TERM\necho begun\nwhile :; do sleep 0.05; done\n"
     )
     Path("compiler").chmod(0o755)
     process = subprocess.Popen(
@@ -429,6 +430,6 @@ def test_a_signal_to_the_launcher_reaches_the_compiler(project: Path) -> None:
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    process.stdout.readline()
+    assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) != 0
+    assert process.wait(20) == 7 and process.stdout.read() == "stopped\n"
