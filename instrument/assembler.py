@@ -12,7 +12,7 @@ import shlex
 import sys
 
 from instrument import __version__
-from instrument.ccwords import Call, expanded
+from instrument.ccwords import Call
 from instrument.kept import keep
 from instrument.process import output_of
 
@@ -74,32 +74,34 @@ def whole(call: Call) -> list[str]:
 
 def preparing(call: Call, layout: str, strict: bool, verbose: bool) -> list[str]:
     """The flags with which the calls are prepared on their way to the assembler."""
+    clang = is_clang(call)
     here = os.path.dirname(os.path.abspath(__file__))
     standin = f"{here}/standin.py"
     script = _PREPARING.format(
         version=__version__,
         # An object that was compiled with another version of the tool is not this one's: ccache must see that.
         state=_state(here),
-        kind="clang" if is_clang(call) else "as",
+        kind="clang" if clang else "as",
         python=shlex.quote(sys.executable),
         standin=shlex.quote(standin),
-        real=shlex.quote(_real(call)),
+        # clang is its own assembler, and has sections that GNU as does not know.
+        real=shlex.quote(call.compiler if clang else _real(call)),
         layout=layout,
         strict="strict" if strict else "-",
         verbose="verbose" if verbose else "-",
     )
-    return [f"-B{_folder(script)}", *(["-fno-integrated-as"] if is_clang(call) else [])]
+    return [f"-B{_folder(script)}", *(["-fno-integrated-as"] if clang else [])]
 
 
 def stopping(call: Call, text: str) -> list[str]:
     """The words of `call`, which makes an object of one source, for the assembly `text` in place of it."""
-    words = ["-S" if word in ("-c", "--compile") else word for word in _without_output(call.words)]
+    words = ["-S" if word in ("-c", "--compile") else word for word in call.without_output()]
     return [*words, "-o", text]
 
 
 def assembling(call: Call, text: str) -> list[str]:
     """The words that make the object of `call` from its assembly."""
-    words = (word for word in expanded(call.words) if word.startswith(("-B", "-m", "-Wa,", "--target", "--sysroot")))
+    words = (word for word in call.expanded if word.startswith(("-B", "-m", "-Wa,", "--target", "--sysroot")))
     return [*words, "-c", "-x", "assembler", text, "-o", call.output or _beside(_source(call), ".o")]
 
 
@@ -129,17 +131,6 @@ def _beside(source: str, suffix: str) -> str:
     return (base.rpartition(".")[0] or base) + suffix
 
 
-def _without_output(words: list[str]) -> list[str]:
-    kept: list[str] = []
-    rest = iter(expanded(words))
-    for word in rest:
-        if word in ("-o", "--output"):
-            next(rest, None)
-        elif not (word.startswith("-o") and not word.startswith(("-objc", "-object"))):
-            kept.append(word)
-    return kept
-
-
 def _folder(script: str) -> str:
     return keep("as", script.encode(), 0o700).rpartition("/")[0]
 
@@ -156,8 +147,6 @@ def _state(here: str) -> str:
 
 
 def _real(call: Call) -> str:
-    """The assembler that the compiler would run; clang is its own, and has sections that GNU as does not know."""
-    if is_clang(call):
-        return call.compiler
-    flags = [word for word in expanded(call.words) if word.startswith(("-B", "-m", "--target", "--sysroot"))]
+    """The assembler that gcc would run."""
+    flags = [word for word in call.expanded if word.startswith(("-B", "-m", "--target", "--sysroot"))]
     return os.fsdecode(output_of([call.compiler, *flags, "-print-prog-name=as"]) or b"as").strip()

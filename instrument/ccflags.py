@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from instrument.ccwords import OUTPUT_WITH_VALUE, WITH_VALUE
+from instrument.ccwords import OUTPUT_WITH_VALUE, options
 
 # What would write files of its own, stop early, hide the line markers, or make a warning an error.
 _DROPPED = re.compile(
@@ -29,14 +29,6 @@ _WORD = re.compile(r"(?:\\.|'(?:\\.|[^'\\])*+'?|\"(?:\\.|[^\"\\])*+\"?|[^\s'\"\\
 _PIECE = re.compile(r"'((?:\\.|[^'\\])*+)'?|\"((?:\\.|[^\"\\])*+)\"?|((?:\\.|[^'\"\\])+)", re.DOTALL)
 _DEPTH = 20
 """A response file may name itself; gcc gives up as well, only later."""
-
-
-def options(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The words, those that belong together together: a flag with the word that is its value."""
-    rest = iter(words)
-    for word in rest:
-        value = next(rest, None) if word in WITH_VALUE or word in OUTPUT_WITH_VALUE else None
-        yield (word,) if value is None else (word, value)
 
 
 def quiet(words: Sequence[str], cwd: Path) -> tuple[str, ...]:

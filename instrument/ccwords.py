@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "instrument-cc", "sccache"})
 """What may stand before a compiler. The remote ones run it where our files are not."""
@@ -42,7 +42,6 @@ _STAGES = (
     ("-c", frozenset({"-c", "--compile"})),
 )
 
-
 # What writes files; and gcc puts macros out with -g3 and -d.
 _UNPREPROCESSED = ("-M", "-Wp,-M", "-save-temps", "--save-temps", "-o", "-g", "-d")
 
@@ -50,7 +49,8 @@ _UNPREPROCESSED = ("-M", "-Wp,-M", "-save-temps", "--save-temps", "-o", "-g", "-
 class Call:
     """One call of a compiler.
 
-    `before` are launchers that stand before it, `compiler` its name, `words` what follows, as it was given.
+    `before` are launchers that stand before it, `compiler` its name, `words` what follows, as it was given;
+    `expanded` are the same with response files read.
     `sources` are the inputs in C, "-" for standard input; `preprocessed` those that have been preprocessed; `headers`
     those to be precompiled; `others` are the inputs in other languages, objects among them.
     `stage` is what the run ends with: -E, -S, -c, -fsyntax-only for nothing at all, or "" for a linked program.
@@ -58,7 +58,8 @@ class Call:
     """
 
     __slots__ = (
-        "before", "compiler", "headers", "others", "output", "preprocessed", "search", "sources", "stage", "words",
+        "before", "compiler", "expanded", "headers", "others", "output", "preprocessed", "search", "sources", "stage",
+        "words",
     )  # fmt: skip
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -73,7 +74,8 @@ class Call:
         self.search: list[tuple[str, str]] = []
         self.output: str | None = None
         self.stage = ""
-        self._read(expanded(self.words))
+        self.expanded = expanded(self.words)
+        self._read()
 
     def name(self) -> str:
         """The compiler's base name."""
@@ -85,34 +87,36 @@ class Call:
 
     def has(self, prefix: str) -> bool:
         """Whether any word begins so."""
-        return any(word.startswith(prefix) for word in expanded(self.words))
+        return any(word.startswith(prefix) for word in self.expanded)
 
     def preprocessing(self) -> list[str]:
         """The words that put the sources out preprocessed, on standard output, and write nothing."""
-        kept: list[str] = []
-        rest = iter(expanded(self.words))
-        for word in rest:
-            if word in OUTPUT_WITH_VALUE:
-                next(rest, None)
-            elif not word.startswith(_UNPREPROCESSED) and word not in ("-c", "-S"):
-                kept.append(word)
+        kept = (
+            word
+            for option in options(self.expanded)
+            if option[0] not in OUTPUT_WITH_VALUE and not option[0].startswith(_UNPREPROCESSED)
+            for word in option
+            if word not in ("-c", "-S")
+        )
         return [*kept, "-E", "-w", "-P"]
+
+    def without_output(self) -> list[str]:
+        """The words but for those that name the output."""
+        return [word for option in options(self.expanded) if _output(option) is None for word in option]
 
     def has_any(self, flags: Sequence[str]) -> bool:
         """Whether one of `flags` is among the words."""
-        return not set(flags).isdisjoint(expanded(self.words))
+        return not set(flags).isdisjoint(self.expanded)
 
-    def _read(self, words: Sequence[str]) -> None:
+    def _read(self) -> None:
         language, seen = "", set()
-        rest = iter(words)
-        for word in rest:
-            value = next(rest, "") if word in WITH_VALUE or word in OUTPUT_WITH_VALUE else None
+        for option in options(self.expanded):
+            word, value = option[0], option[1] if len(option) > 1 else None
+            output = _output(option)
             if word in ("-x", "--language") or (value is None and word.startswith("-x") and word[2:3].islower()):
                 language = word[2:] if value is None else value
-            elif word in ("-o", "--output"):
-                self.output = value
-            elif word.startswith("-o") and value is None and not word.startswith(("-objc", "-object")):
-                self.output = word[2:]
+            elif output is not None:
+                self.output = output
             elif word == "-" or not word.startswith("-"):
                 self._input(word, "" if language == "none" else language)
             else:
@@ -140,6 +144,21 @@ class Call:
             else:
                 continue
             return
+
+
+def options(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words, those that belong together together: a flag with the word that is its value."""
+    rest = iter(words)
+    for word in rest:
+        value = next(rest, None) if word in WITH_VALUE or word in OUTPUT_WITH_VALUE else None
+        yield (word,) if value is None else (word, value)
+
+
+def _output(option: tuple[str, ...]) -> str | None:
+    """What the option names as the output."""
+    if len(option) > 1:
+        return option[1] if option[0] in ("-o", "--output") else None
+    return option[0][2:] if option[0].startswith("-o") and not option[0].startswith(("-objc", "-object")) else None
 
 
 def compiler_at(command: Sequence[str]) -> int:

@@ -62,7 +62,7 @@ def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[
     """`words` without what names the input or an output, and without what stops the compiler early."""
     return tuple(
         word
-        for option in ccflags.options(ccflags.quiet(words, directory))
+        for option in ccwords.options(ccflags.quiet(words, directory))
         if len(option) > 1 or option[0].startswith("-") or (directory / option[0]).resolve() != source
         for word in option
     )

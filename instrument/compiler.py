@@ -14,7 +14,7 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from instrument import ccflags, unseen
+from instrument import ccwords, unseen
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import Unit
 from instrument.shadow import Shadow
@@ -98,5 +98,5 @@ def _uncanonical(program: tuple[str, ...], cwd: Path) -> list[str]:
 
 def compile_text(unit: Unit, text: bytes, how: Sequence[str], scratch: Path) -> None:
     """Compile preprocessed text, `how` to be among -c and -fsyntax-only, into `scratch`. Raises Rejected."""
-    flags = [w for o in ccflags.options(unit.command) if not _NOT_COMPILED.fullmatch(o[0]) for w in o]
+    flags = [w for o in ccwords.options(unit.command) if not _NOT_COMPILED.fullmatch(o[0]) for w in o]
     run([*flags, *how, *_COMPILE, "-o", str(scratch), "-"], unit.cwd, text)

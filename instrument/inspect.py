@@ -21,12 +21,12 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
+from instrument.assembly import KINDS
 from instrument.diagnostics import Finding, InstrumentError
 
 _SITES, _KEYS = "__static_call_sites", "__static_call_keys"
 _SITE, _KEY = struct.Struct("<iiIi"), struct.Struct("<iiiIiIi")
-_KINDS = ("call", "jump", "branch")
-_LAYOUTS = {(0, 0): "bare", (0, 1): "bare", (0, 2): "bare", (1, 0): "compact", (1, 1): "compact", (1, 2): "compact"}
+_LAYOUTS = {0: "bare", 1: "compact"}
 # call, jmp and jcc with a 32-bit displacement.
 _TRANSFER = re.compile(rb"(?=(?:[\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
 _LINE = 64
@@ -75,7 +75,7 @@ def read(path: str) -> Binary:
 
 def _layout(word: int) -> tuple[str, str]:
     prefixes, kind = word & 0xFF, word >> 8
-    return _KINDS[kind] if kind < len(_KINDS) else "unknown", _LAYOUTS.get((prefixes, kind), "aligned")
+    return KINDS[kind] if kind < len(KINDS) else "unknown", _LAYOUTS.get(prefixes, "aligned")
 
 
 # ---- object files: by their relocations -----------------------------------------------------------

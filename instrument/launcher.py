@@ -89,9 +89,9 @@ def main(words: Sequence[str]) -> int:
     return _run(options, command)
 
 
-def masquerade(name: str, invoked: str, words: Sequence[str]) -> int:
+def masquerade(name: str, words: Sequence[str]) -> int:
     """Be the compiler `name`: the next one in PATH that is not this command under one of its names."""
-    ours = os.path.realpath(invoked if "/" in invoked else sys.argv[0])
+    ours = os.path.realpath(sys.argv[0])
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(folder or ".", name)
         if os.access(path, os.X_OK) and os.path.isfile(path) and os.path.realpath(path) != ours:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instrument import ccflags
+from instrument import ccwords
 from instrument.model import Scanned, Token, Unit
 
 SITE = "__scs_"
@@ -77,7 +77,7 @@ class Shadow:
     def flags(self, unit: Unit) -> list[str]:
         """The unit's command with every search path that lies in the tree led to the copy."""
         mapped: list[str] = []
-        for option in ccflags.options(unit.command):
+        for option in ccwords.options(unit.command):
             joined = _JOINED.fullmatch(option[0])
             if len(option) > 1 and option[0] in _SEARCH:
                 mapped += (option[0], self._mapped(option[1], unit.cwd))

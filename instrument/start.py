@@ -23,7 +23,7 @@ def main() -> int:
     if name not in _OWN_NAMES:
         from instrument import launcher
 
-        return launcher.masquerade(name, sys.argv[0], sys.argv[1:])
+        return launcher.masquerade(name, sys.argv[1:])
     if sys.argv[1:2] == ["cc"]:
         from instrument import launcher
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import ccwords, depfile, kept, paths, plan, render, resolve
+from instrument import depfile, kept, paths, plan, render, resolve
 from instrument.ccwords import Call
 from instrument.compiledb import compile_flags
 from instrument.diagnostics import Finding, InstrumentError
@@ -78,7 +78,7 @@ def _unit(call: Call, source: str, here: Path) -> Unit:
         path = Path(kept.keep("stdin.c", text))
         return Unit(path, (call.compiler, f"-iquote{here}", *compile_flags(call.words, path, here)), here)
     path = Path(os.path.normpath(here / source))
-    words = [word for word in ccwords.expanded(call.words) if word not in {*call.sources, *call.others}]
+    words = [word for word in call.expanded if word not in {*call.sources, *call.others}]
     return Unit(path, (call.compiler, *compile_flags(words, path.resolve(), here)), here)
 
 
@@ -101,7 +101,7 @@ def _finding(call: Call, key: KeyPlan, severity: str = "error") -> Finding:
 
 def _depfiles(call: Call) -> list[str]:
     """Where the compiler may have written dependencies: as it was told, or by the rules of gcc 12 and clang 19."""
-    words = ccwords.expanded(call.words)
+    words = call.expanded
     names: list[str] = []
     asked = False
     for word, after in zip(words, [*words[1:], ""], strict=True):
