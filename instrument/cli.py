@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--layout", choices=[way.value for way in Layout], default=Layout.ALIGNED.value, help="default: %(default)s")
     add("-p", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
     add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
+    add("--depfile", metavar="FILE", help="write what OUT depends on there, too, as a rule for make or ninja")
     add("-n", "--dry-run", action="store_true", help="tell what would be written, write nothing")
     add("--check", action="store_true", help="write nothing; exit 1 if OUT is out of date or, without -o, "
         "if anything would be rewritten")  # fmt: skip
@@ -237,6 +238,8 @@ def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unkn
         parser.error("no input: name C files or directories")
     if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):
         parser.error("no output: give a directory with -o, or --diff to see what would change")
+    if arguments.depfile and not arguments.out:
+        parser.error("--depfile tells what OUT depends on: give a directory with -o")
 
 
 def _meant(word: str, known: Sequence[str] | dict[str, str]) -> str:
@@ -266,7 +269,9 @@ def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
 
 
 def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
-    from instrument import pipeline, report
+    from pathlib import Path
+
+    from instrument import emit, pipeline, report
 
     options = _options(arguments, flags)
     outcome = pipeline.run(options)
@@ -275,6 +280,8 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     writes = not (arguments.check or arguments.diff or arguments.dry_run or findings)
     if options.out is not None and writes:
         pipeline.write(options.out, outcome)
+        if arguments.depfile:
+            emit.give_depfile(options.out, Path(arguments.depfile), outcome.rewritten)
     for finding in outcome.findings:
         _show(finding, outcome.inputs.root, outcome.contents)
     _tell(arguments, options, outcome, found)

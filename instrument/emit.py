@@ -26,6 +26,7 @@ from instrument.manifest import CONTROL, MANIFEST, Manifest, load
 
 DEPFILE = f"{CONTROL}/static_call.d"
 STAMP = f"{CONTROL}/stamp"
+KEYS = f"{CONTROL}/static_call_keys.h"
 
 _TEMPORARY = ".instrument-tmp"
 _UNLISTED = frozenset({MANIFEST, DEPFILE, STAMP})
@@ -132,6 +133,20 @@ def apply(out: Path, outputs: Mapping[str, Output]) -> None:
                     _write(out / path, outputs[path])
                 else:
                     os.utime(out / path, ns=(outputs[path].newer_than, outputs[path].newer_than))
+
+
+def give_depfile(out: Path, to: Path, rewritten: Iterable[str]) -> None:
+    """Have the dependencies of `out` in the file `to` as well, for build systems that say where it must be.
+
+    Those go by the times of the outputs that they have been told of, so what was `rewritten` is made as new as the
+    header of the keys, which stands in for a wrapper that has changed.
+    """
+    with _reporting(to):
+        keys = (out / KEYS).stat().st_mtime_ns
+        for path in (out / name for name in rewritten):
+            if path.stat().st_mtime_ns < keys:
+                os.utime(path, ns=(keys, keys))
+        _write(to, Output(copy_of=out / DEPFILE))
 
 
 def _refuse_detours(out: Path, paths: Iterable[str], remove: Collection[str]) -> None:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Greets two, changes the greeting, greets them again, and tells how many calls go straight to the new one. */
+#include "greet.h"
+
 #include <stdio.h>
 
 #include <static_call_runtime.h>
-
-#include "greet.h"
 
 static int greet_briefly(const char *name)
 {
