@@ -93,16 +93,19 @@ static int add_data(uintptr_t address)
 	return add(object->relro, object->relro_end, PROT_READ);
 }
 
-/* The ranges that an earlier update could not close stay, so that this one closes them. */
+/*
+ * The ranges that an earlier update could not close stay, so that this one closes them; where they are, since a thread
+ * that is killed while one is moved would leave a mixture of two. Those between them become empty, by one store each.
+ */
 static void forget_closed(void)
 {
 	struct range *all = ranges.items;
-	size_t kept = 0;
 
+	while (ranges.count && !all[ranges.count - 1].open)
+		ranges.count--;
 	for (size_t i = 0; i < ranges.count; i++)
-		if (all[i].open)
-			all[kept++] = all[i];
-	ranges.count = kept;
+		if (!all[i].open)
+			all[i].end = all[i].start;
 }
 
 /* Of keys and slots, then of text. */

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -83,6 +84,7 @@ static void start(void *(*run)(void *))
 /* Everything that an update after the killed one must do. */
 static void check(void)
 {
+	text_stays_open = false;
 	expect(2, !calls_of_one(&states[A], &states[NOTHING]) && !calls_of_two(&states[A], &states[NOTHING]));
 	expect(3, !static_call_update(one, target_b));
 	expect(4, !calls_of_one(&states[B], &states[B]));
@@ -97,11 +99,15 @@ static void victim(const char *path)
 
 	expect(8, !update_both(&states[A]));
 	start(caller);
-	for (;;) {
+	for (unsigned turn = 0;; turn++) {
 		if (library)
 			dlclose(library);
 		library = dlopen(path, RTLD_NOW);
 		expect(9, library);
+		/* Every other time text is left open by the update before the killed one. */
+		text_stays_open = turn % 2;
+		if (text_stays_open)
+			expect(10, update_both(&states[NOTHING]) == -ENOMEM);
 		shared->updater = shared->done = 0;
 		start(updater);
 		while (!shared->updater)
