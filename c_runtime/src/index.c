@@ -21,7 +21,6 @@ struct tables {
 
 /* The tables in use. The other ones are where they are made anew; whole, they take their place by one store. */
 static struct tables both[2], *current = both;
-static struct array index_scratch;
 static unsigned long index_generation;
 
 /* What sites and trampolines begin with, and are sorted by. */
@@ -165,16 +164,13 @@ static int rebuild(struct tables *next, size_t *foreign)
 	next->sites.count = next->tramps.count = next->doors.count = 0;
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
 		error = gather_tramps(next, object);
-	if (!error)
-		error = array_sort(&next->doors, &index_scratch, sizeof(struct door), array_by_address);
+	array_sort(&next->doors, sizeof(struct door), array_by_address);
 	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
 		error = gather_sites(next, object, foreign);
-	if (!error)
-		error = array_sort(&next->sites, &index_scratch, sizeof(struct site), compare_entries);
-	if (!error)
-		error = array_sort(&next->tramps, &index_scratch, sizeof(struct tramp), compare_entries);
 	if (error)
 		return fail(error, "no memory for the index of sites", 0, NULL);
+	array_sort(&next->sites, sizeof(struct site), compare_entries);
+	array_sort(&next->tramps, sizeof(struct tramp), compare_entries);
 	bring_home(next);
 	return 0;
 }

@@ -61,56 +61,30 @@ static size_t array_lower_bound(const void *items, size_t count, size_t size, co
 	return low;
 }
 
-/* Merge the sorted runs [a, middle) and [middle, end) of `from` into `to`. */
-static void merge(const char *from, char *to, size_t start, size_t middle, size_t end, size_t size,
-		  int (*compare)(const void *, const void *))
-{
-	size_t left = start, right = middle;
-
-	for (size_t i = start; i < end; i++) {
-		bool take_left = left < middle &&
-				 (right >= end || compare(from + left * size, from + right * size) <= 0);
-		size_t *next = take_left ? &left : &right;
-
-		memcpy(to + i * size, from + *next * size, size);
-		++*next;
-	}
-}
+__extension__ _Static_assert(sizeof(struct poke) <= SORTED_SIZE && sizeof(struct site) <= SORTED_SIZE &&
+			     sizeof(struct tramp) <= SORTED_SIZE && sizeof(struct change) <= SORTED_SIZE, "these are sorted");
 
 /*
- * qsort is out: glibc's takes memory from malloc for all but small arrays. The arrays keep their memory: an updater
- * that is killed while two of them exchange it would leave one memory to both.
+ * In place, by insertion over shrinking gaps (Shell): qsort is out, since glibc's takes memory from malloc for all but
+ * small arrays, and a merge needs memory that can be refused.
  */
-static int array_sort(struct array *array, struct array *scratch, size_t size,
-		      int (*compare)(const void *, const void *))
+static void array_sort(const struct array *array, size_t size, int (*compare)(const void *, const void *))
 {
-	size_t count = array->count, sorted = 1;
-	char *from, *to;
-	int error;
+	char *items = array->items, held[SORTED_SIZE];
+	size_t sorted = 1;
 
 	/* The linker lays tables out in the order of the text, so most arrays come sorted. */
-	while (sorted < count && compare((char *)array->items + (sorted - 1) * size,
-					 (char *)array->items + sorted * size) <= 0)
+	while (sorted < array->count && compare(items + (sorted - 1) * size, items + sorted * size) <= 0)
 		sorted++;
-	if (sorted >= count)
-		return 0;
-	scratch->count = 0;
-	error = array_reserve(scratch, count, size);
-	if (error)
-		return error;
-	from = array->items;
-	to = scratch->items;
-	for (size_t width = 1; width < count; width *= 2) {
-		for (size_t start = 0; start < count; start += 2 * width) {
-			size_t middle = start + width < count ? start + width : count;
-			size_t end = middle + width < count ? middle + width : count;
+	if (sorted >= array->count)
+		return;
+	for (size_t gap = array->count / 2; gap; gap = gap > 2 ? gap * 5 / 11 : gap / 2)
+		for (size_t i = gap; i < array->count; i++) {
+			size_t to = i;
 
-			merge(from, to, start, middle, end, size, compare);
+			memcpy(held, items + i * size, size);
+			for (; to >= gap && compare(items + (to - gap) * size, held) > 0; to -= gap)
+				memcpy(items + to * size, items + (to - gap) * size, size);
+			memcpy(items + to * size, held, size);
 		}
-		to = from;
-		from = from == array->items ? scratch->items : array->items;
-	}
-	if (from != array->items)
-		memcpy(array->items, from, count * size);
-	return 0;
 }

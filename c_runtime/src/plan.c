@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-static struct array plan_array, plan_scratch;
+static struct array plan_array;
 
 /* How many sites are left without the form that they should have. */
 static struct {
@@ -124,11 +124,11 @@ static int plan_all(unsigned constraints)
 	shortfall.far = shortfall.kept = shortfall.crossing = 0;
 	for (size_t i = 0; i < journal.count && !error; i++)
 		error = plan_key(&journal.changes[i]);
-	if (!error && array_sort(&plan_array, &plan_scratch, sizeof(struct poke), array_by_address))
-		error = fail(-ENOMEM, "no memory for the plan", 0, NULL);
-	if (!error)
-		plan = (struct plan){ plan_array.items, plan_array.count };
-	return error;
+	if (error)
+		return error;
+	array_sort(&plan_array, sizeof(struct poke), array_by_address);
+	plan = (struct plan){ plan_array.items, plan_array.count };
+	return 0;
 }
 
 /* What threads_look() said is in the way. */
