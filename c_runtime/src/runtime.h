@@ -173,6 +173,7 @@ struct site {
 struct tramp {
 	uintptr_t address;
 	struct static_call_key *key;
+	uintptr_t door; /* itself as all objects know it: in the executable perhaps a PLT entry */
 	static_call_fn *slot;
 	const char *name;
 	struct __static_call_object *object;
