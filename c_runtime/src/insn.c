@@ -8,8 +8,21 @@
 #include <string.h>
 
 #define PREFIXES(n) (0x2e2e2eULL & ((1ULL << 8 * (n)) - 1))
-#define NOP 0x0000441f0fULL    /* 0f 1f 44 00 00 */
-#define RETURN 0xccccccccc3ULL /* c3 cc cc cc cc: int3 stops straight-line speculation */
+
+/* Of each form: whose it is, its opcode, which bits those are, and whether four bytes of an immediate end it. */
+static const struct {
+	enum form kind;
+	uint64_t opcode, mask;
+	bool immediate;
+} encodings[] = {
+	[FORM_CALL] = { FORM_CALL, 0xe8, 0xff, true },
+	[FORM_JUMP] = { FORM_JUMP, 0xe9, 0xff, true },
+	[FORM_BRANCH] = { FORM_BRANCH, 0x800f, 0xf0ff, true }, /* and the condition */
+	[FORM_NOP] = { FORM_CALL, 0x0000441f0f, ~0ULL, false }, /* 0f 1f 44 00 00 */
+	[FORM_CONSTANT] = { FORM_CALL, 0xb8, 0xff, true },
+	/* c3 cc cc cc cc: int3 stops straight-line speculation */
+	[FORM_RETURN] = { FORM_JUMP, 0xccccccccc3, ~0ULL, false },
+};
 
 static bool insn_reaches(uintptr_t end, uintptr_t target)
 {
@@ -28,31 +41,14 @@ static uint32_t insn_immediate(uint64_t word, unsigned length)
 	return (uint32_t)(word >> 8 * (length - 4));
 }
 
-static enum form form_of(uint64_t core)
+/* Of those that a site of that kind may have. */
+static enum form form_of(uint64_t core, unsigned kind)
 {
-	if (core == NOP)
-		return FORM_NOP;
-	if (core == RETURN)
-		return FORM_RETURN;
-	if ((core & 0xf0ff) == 0x800f)
-		return FORM_BRANCH;
-	switch (core & 0xff) {
-	case 0xe8:
-		return FORM_CALL;
-	case 0xe9:
-		return FORM_JUMP;
-	case 0xb8:
-		return FORM_CONSTANT;
-	default:
-		return FORM_UNKNOWN;
-	}
-}
+	unsigned form = 0;
 
-/* Whether a site of that kind may have the form. */
-static bool suits(unsigned kind, enum form form)
-{
-	return form == kind || (kind == FORM_CALL && (form == FORM_NOP || form == FORM_CONSTANT)) ||
-	       (kind == FORM_JUMP && form == FORM_RETURN);
+	while (form < FORM_UNKNOWN && (encodings[form].kind != kind || (core & encodings[form].mask) != encodings[form].opcode))
+		form++;
+	return (enum form)form;
 }
 
 static struct insn insn_read_site(const struct site *site)
@@ -61,48 +57,31 @@ static struct insn insn_read_site(const struct site *site)
 	struct insn insn = { 0, 0, FORM_UNKNOWN };
 	uint64_t core;
 	uint32_t immediate;
-	enum form form;
 
 	memcpy(&insn.word, (const void *)site->address, length);
 	core = insn.word >> 8 * site->prefixes;
-	form = form_of(core);
-	if (insn.word != (core << 8 * site->prefixes | PREFIXES(site->prefixes)) || !suits(site->kind, form))
+	if (insn.word != (core << 8 * site->prefixes | PREFIXES(site->prefixes)))
 		return insn;
-	insn.form = form;
+	insn.form = form_of(core, site->kind);
 	immediate = insn_immediate(insn.word, length);
-	if (form == site->kind)
+	if (insn.form == site->kind)
 		insn.operand = site->address + length + (uintptr_t)(int32_t)immediate;
-	else if (form == FORM_CONSTANT)
+	else if (insn.form == FORM_CONSTANT)
 		insn.operand = immediate;
 	return insn;
 }
 
 static struct insn insn_make_site(const struct site *site, enum form form, uintptr_t operand)
 {
-	uint64_t immediate = (uint32_t)(form == site->kind ? operand - (site->address + insn_length(site)) : operand);
-	uint64_t core;
+	unsigned length = insn_length(site);
+	uint64_t immediate = (uint32_t)(form == site->kind ? operand - (site->address + length) : operand);
+	uint64_t word = encodings[form].opcode << 8 * site->prefixes | PREFIXES(site->prefixes);
 
-	switch (form) {
-	case FORM_CALL:
-		core = 0xe8 | immediate << 8;
-		break;
-	case FORM_JUMP:
-		core = 0xe9 | immediate << 8;
-		break;
-	case FORM_BRANCH:
-		core = 0x0f | (uint64_t)((const uint8_t *)site->address)[site->prefixes + 1] << 8 | immediate << 16;
-		break;
-	case FORM_CONSTANT:
-		core = 0xb8 | immediate << 8;
-		break;
-	case FORM_RETURN:
-		core = RETURN;
-		break;
-	default:
-		core = NOP;
-		break;
-	}
-	return (struct insn){ core << 8 * site->prefixes | PREFIXES(site->prefixes), operand, form };
+	if (encodings[form].immediate)
+		word |= immediate << 8 * (length - 4);
+	if (form == FORM_BRANCH)
+		word |= (uint64_t)(((const uint8_t *)site->address)[site->prefixes + 1] & 0xf) << 8 * (site->prefixes + 1);
+	return (struct insn){ word, operand, form };
 }
 
 /* A trampoline's word is an aligned site that always jumps. */
