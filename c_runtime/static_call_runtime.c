@@ -12,6 +12,7 @@
 
 #include "src/memory.c"
 #include "src/insn.c"
+#include "src/proc.c"
 #include "src/threads.c"
 #include "src/sync.c"
 #include "src/lock.c"

@@ -17,6 +17,7 @@
  *   pages.c    makes text and keys writable and not
  *   sync.c     core synchronisation
  *   threads.c  the process's other threads: what they block, and how to interrupt each
+ *   proc.c     what /proc says, line by line
  *   insn.c     the bytes of each form
  *   memory.c   arrays that grow; no malloc, since a key may be the allocator
  *   inspect.c  what a program may ask
@@ -193,6 +194,7 @@ static void index_forget(const struct __static_call_object *object);
 struct target_lookup {
 	int maps;
 	uintptr_t start, end; /* the last executable range that was found */
+	uintptr_t wanted;
 };
 /* 0, or -errno if the address space cannot be looked at now. */
 static int target_open(struct target_lookup *lookup);
@@ -304,13 +306,18 @@ static bool sync_by_signal(void);
 /* On return every core that runs this process has gone through a serialising instruction. 0 or -errno. */
 static int sync_cores(void);
 
+/* ---- proc.c ---- */
+
+/* There is no such file, or thread. Every other error is one, since nothing is known then. */
+static bool proc_absent(int error);
+/* Call `take` for each line, cut after 63 characters, until it says that it has enough: 1; 0 at the end; or -errno. */
+static int proc_lines(int file, bool (*take)(const char *line, void *argument), void *argument);
+
 /* ---- threads.c ---- */
 
 enum threads { THREADS_TRAP, THREADS_BLOCK, THREADS_TRACED };
 /* Whether all other threads would take a SIGTRAP; -errno if that cannot be told. Without /proc: THREADS_TRAP. */
 static int threads_look(void);
-/* Of /proc: no such file, or thread. */
-static bool is_absent(int error);
 /* Have each other thread run a signal handler. 0 or -errno. */
 static int threads_interrupt(void);
 /*

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -30,7 +31,7 @@ static int open_maps(const char *path)
 
 	if (!error)
 		return file;
-	return is_absent(error) || error == -EACCES || error == -EPERM ? NO_MAPS : error;
+	return proc_absent(error) || error == -EACCES || error == -EPERM ? NO_MAPS : error;
 }
 
 static int target_open(struct target_lookup *lookup)
@@ -52,61 +53,26 @@ static void target_close(const struct target_lookup *lookup)
 		close(lookup->maps);
 }
 
-static uintptr_t hexadecimal(const char **text)
+/* "start-end rwxp ...": whether it is the executable mapping that is wanted. */
+static bool is_wanted(const char *line, void *argument)
 {
-	uintptr_t value = 0;
+	struct target_lookup *lookup = argument;
+	char *rest;
+	uintptr_t start = strtoul(line, &rest, 16), end;
 
-	for (;; ++*text) {
-		unsigned char c = (unsigned char)**text;
-
-		if (c >= '0' && c <= '9')
-			value = value * 16 + c - '0';
-		else if (c >= 'a' && c <= 'f')
-			value = value * 16 + c - 'a' + 10;
-		else
-			return value;
-	}
-}
-
-/* One line, "start-end rwxp ...": whether it is the executable mapping of the address. */
-static bool line_has(struct target_lookup *lookup, const char *line, uintptr_t address)
-{
-	uintptr_t start = hexadecimal(&line), end;
-
-	line += *line == '-';
-	end = hexadecimal(&line);
-	if (address < start || address >= end || strlen(line) < 4 || line[3] != 'x')
+	rest += *rest == '-';
+	end = strtoul(rest, &rest, 16);
+	if (lookup->wanted < start || lookup->wanted >= end || strlen(rest) < 4 || rest[3] != 'x')
 		return false;
 	lookup->start = start;
 	lookup->end = end;
 	return true;
 }
 
-/* Read the maps from the beginning. The buffer holds the beginning of a line at least; the rest may be cut off. */
 static bool search(struct target_lookup *lookup, uintptr_t address)
 {
-	char buffer[1024];
-	size_t kept = 0;
-	ssize_t got;
-
-	if (lseek(lookup->maps, 0, SEEK_SET))
-		return false;
-	while ((got = read(lookup->maps, buffer + kept, sizeof(buffer) - 1 - kept)) > 0) {
-		char *line = buffer, *newline;
-
-		buffer[kept + (size_t)got] = 0;
-		while ((newline = strchr(line, '\n'))) {
-			*newline = 0;
-			if (line_has(lookup, line, address))
-				return true;
-			line = newline + 1;
-		}
-		kept = strlen(line);
-		if (kept == sizeof(buffer) - 1)
-			kept = 64; /* a long name: its line's head is enough */
-		memmove(buffer, line, kept);
-	}
-	return false;
+	lookup->wanted = address;
+	return !lseek(lookup->maps, 0, SEEK_SET) && proc_lines(lookup->maps, is_wanted, lookup) > 0;
 }
 
 static bool is_mapped(uintptr_t address)

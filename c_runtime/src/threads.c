@@ -24,12 +24,6 @@ struct entry64 {
 	char name[];
 };
 
-/* Of /proc: there is no such file or thread. Every other error is one, since nothing is known then. */
-static bool is_absent(int error)
-{
-	return error == -ENOENT || error == -ENOTDIR || error == -ESRCH;
-}
-
 /*
  * Call visit for each thread but this one until it returns other than 0, and return that; or -errno. -EBUSY where this
  * one is not among them: the /proc of another pid namespace, whose numbers are other threads here.
@@ -65,48 +59,21 @@ struct status {
 	char state;
 	unsigned long tracer, blocked; /* the signals, as a mask */
 };
-enum { HAS_STATE = 1, HAS_TRACER = 2, HAS_BLOCKED = 4, HAS_ALL = 7 };
 
-/* Which of them the line has. "Name:" comes first, and a thread's name may be anything but a second line. */
-static unsigned parse(const char *line, struct status *status)
+/* "Name:" comes first, and a thread's name may be anything but a second line. What is blocked comes last. */
+static bool parse(const char *line, void *argument)
 {
-	if (!strncmp(line, "State:\t", 7)) {
+	struct status *status = argument;
+
+	if (!strncmp(line, "State:\t", 7))
 		status->state = line[7];
-		return HAS_STATE;
-	}
-	if (!strncmp(line, "TracerPid:\t", 11)) {
+	if (!strncmp(line, "TracerPid:\t", 11))
 		status->tracer = strtoul(line + 11, NULL, 10);
-		return HAS_TRACER;
-	}
 	if (!strncmp(line, "SigBlk:\t", 8)) {
 		status->blocked = strtoul(line + 8, NULL, 16);
-		return HAS_BLOCKED;
+		return true;
 	}
-	return 0;
-}
-
-/* Lines may be long (Groups: has up to 65,536 numbers); of those that count 63 characters are enough. */
-static int read_lines(int file, struct status *status)
-{
-	char buffer[2048], line[64];
-	size_t length = 0;
-	unsigned found = 0;
-	ssize_t got = 0;
-
-	while (found != HAS_ALL && (got = read(file, buffer, sizeof(buffer))) > 0)
-		for (ssize_t i = 0; i < got; i++) {
-			if (buffer[i] != '\n') {
-				line[length] = buffer[i];
-				length += length < sizeof(line) - 1;
-				continue;
-			}
-			line[length] = 0;
-			length = 0;
-			found |= parse(line, status);
-		}
-	if (got < 0)
-		return -errno;
-	return found == HAS_ALL ? 0 : -ENODATA;
+	return false;
 }
 
 static int open_of(pid_t thread, const char *name)
@@ -154,7 +121,8 @@ static int read_status(pid_t thread, struct status *status)
 	int file = open_of(thread, "status"), error = file;
 
 	if (file >= 0) {
-		error = read_lines(file, status);
+		error = proc_lines(file, parse, status);
+		error = error > 0 ? 0 : error ? error : -ENODATA;
 		close(file);
 	}
 	if (!error && (status->state == 'Z' || status->state == 'X'))
@@ -162,7 +130,7 @@ static int read_status(pid_t thread, struct status *status)
 	if (!error)
 		error = is_worker(thread, status);
 	if (error < 0)
-		return is_absent(error) ? 0 : error;
+		return proc_absent(error) ? 0 : error;
 	return !error;
 }
 
@@ -215,7 +183,7 @@ static int threads_look(void)
 			break;
 	}
 	blocker = state == THREADS_BLOCK ? found : 0;
-	if (state && !is_absent(state))
+	if (state && !proc_absent(state))
 		return state;
 	state = read_status((pid_t)syscall(SYS_gettid), &own);
 	if (state < 0)
