@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +29,8 @@ struct entry64 {
  */
 static int each_thread(int (*visit)(pid_t thread, void *argument), void *argument)
 {
-	_Alignas(struct entry64) char buffer[2048];
+	/* A thousand threads: between two pieces of the list the kernel may lose its place. */
+	static _Alignas(struct entry64) char buffer[32768];
 	pid_t self = (pid_t)syscall(SYS_gettid);
 	int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
 	bool found = false;
@@ -120,6 +120,7 @@ static int read_status(pid_t thread, struct status *status)
 {
 	int file = open_of(thread, "status"), error = file;
 
+	*status = (struct status){ .tracer = 0 };
 	if (file >= 0) {
 		error = proc_lines(file, parse, status);
 		error = error > 0 ? 0 : error ? error : -ENODATA;
@@ -170,7 +171,7 @@ static void pause_for(long nanoseconds)
  */
 static int threads_look(void)
 {
-	struct status own = { .tracer = 0 };
+	struct status own;
 	pid_t found = 0;
 	int state = THREADS_BLOCK;
 
@@ -191,55 +192,16 @@ static int threads_look(void)
 	return own.tracer ? THREADS_TRACED : THREADS_TRAP;
 }
 
-/* A thread that is to run a handler, and whether it has. */
-struct question {
-	pid_t thread;
-	int answered;
-};
-
 /*
- * Who is asked. A signal may come late, when it has been asked again and answered before: then it answers the round of
- * that moment, which is as good, or none. So a handler may look at any time, and what it looks at is never given back.
+ * The thread that is to run a handler; 0 once it has. A signal may come late, when it has been sent again and answered
+ * before: by its number a thread answers for no other.
  */
-static struct round {
-	unsigned count;
-	struct question all[];
-} *asked;
-static unsigned asked_room, collected;
-
-static int grow(void)
-{
-	unsigned room = asked_room ? 2 * asked_room : 64;
-	struct round *bigger = mmap(NULL, sizeof(*bigger) + room * sizeof(struct question), PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (bigger == MAP_FAILED)
-		return -ENOMEM;
-	if (asked)
-		memcpy(bigger->all, asked->all, collected * sizeof(struct question));
-	__atomic_store_n(&asked, bigger, __ATOMIC_RELEASE);
-	IN_ORDER();
-	asked_room = room;
-	return 0;
-}
-
-static int collect(pid_t thread, void *argument)
-{
-	struct status status;
-	int there = read_status(thread, &status), error = 0;
-
-	(void)argument;
-	if (there < 1)
-		return there;
-	if (collected == asked_room)
-		error = grow();
-	if (!error)
-		asked->all[collected++] = (struct question){ thread, 0 };
-	return error;
-}
+static pid_t asked;
+/* Whether any ever was. */
+static bool asking;
 
 /* The signal carries the address of `asked`, by which it is known. */
-static int ask(struct question *question)
+static int ask(pid_t thread)
 {
 	siginfo_t info = { 0 };
 
@@ -248,68 +210,56 @@ static int ask(struct question *question)
 	info.si_pid = getpid();
 	info.si_uid = getuid();
 	info.si_value.sival_ptr = (void *)&asked;
-	if (!syscall(SYS_rt_tgsigqueueinfo, info.si_pid, question->thread, SIGTRAP, &info))
-		return 0;
-	question->answered = errno == ESRCH;
-	return question->answered ? 0 : -errno;
+	return syscall(SYS_rt_tgsigqueueinfo, info.si_pid, thread, SIGTRAP, &info) ? -errno : 0;
 }
 
 /*
  * A thread that exits does not answer. Asked again until it does: a SIGTRAP that is pending already, its own from an
  * int3, swallows the question. One may block the signal since it has been looked for; with the same patience as there.
  */
-static int await(struct question *question)
+static int interrupt(pid_t thread, void *argument)
 {
 	struct status status;
-	int there;
+	unsigned blocked = 0;
 
-	for (unsigned i = 1, blocked = 0; !__atomic_load_n(&question->answered, __ATOMIC_ACQUIRE); i++) {
-		pause_for(i < 256 ? 20000 : 1000000);
-		if (i % 8)
+	(void)argument;
+	__atomic_store_n(&asked, thread, __ATOMIC_RELEASE);
+	for (unsigned i = 0; __atomic_load_n(&asked, __ATOMIC_ACQUIRE) == thread; i++) {
+		int there, error;
+
+		if (i % 8) {
+			pause_for(i < 256 ? 20000 : 1000000);
 			continue;
-		there = read_status(question->thread, &status);
+		}
+		there = read_status(thread, &status);
 		if (there < 1)
 			return there;
-		blocked = blocks(&status) ? blocked + 1 : 0;
+		blocked = i && blocks(&status) ? blocked + 1 : 0;
 		if (blocked == 2 * PATIENCE)
 			return policy_trusts() ? 0 : -EBUSY;
-		there = ask(question);
-		if (there)
-			return there;
+		error = ask(thread);
+		if (error)
+			return proc_absent(error) ? 0 : error;
 	}
 	return 0;
 }
 
+/* One after the other: a list of them would be memory that a handler may look at whenever it comes. */
 static int threads_interrupt(void)
 {
-	int error;
-
-	collected = 0;
-	if (asked)
-		__atomic_store_n(&asked->count, 0, __ATOMIC_RELAXED);
-	error = each_thread(collect, NULL);
-	if (error || !collected)
-		return error;
-	__atomic_store_n(&asked->count, collected, __ATOMIC_RELEASE);
-	for (unsigned i = 0; i < collected && !error; i++)
-		error = ask(&asked->all[i]);
-	for (unsigned i = 0; i < collected && !error; i++)
-		error = await(&asked->all[i]);
-	return error;
+	__atomic_store_n(&asking, true, __ATOMIC_RELAXED);
+	return each_thread(interrupt, NULL);
 }
 
 static bool threads_answer(const siginfo_t *info)
 {
-	struct round *round = __atomic_load_n(&asked, __ATOMIC_ACQUIRE);
 	bool ours = info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr == (void *)&asked;
 	/* Where the user's queue of signals is full the kernel sends it without what it carries (send_signal). */
 	bool bare = info->si_code == SI_USER && !info->si_pid;
 	pid_t self = (pid_t)syscall(SYS_gettid);
 
-	if (!round || !(ours || bare))
+	if (!__atomic_load_n(&asking, __ATOMIC_RELAXED) || !(ours || bare))
 		return false;
-	for (unsigned i = __atomic_load_n(&round->count, __ATOMIC_ACQUIRE); i-- > 0;)
-		if (round->all[i].thread == self)
-			__atomic_store_n(&round->all[i].answered, 1, __ATOMIC_RELEASE);
+	__atomic_compare_exchange_n(&asked, &self, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	return true;
 }
