@@ -149,10 +149,10 @@ static int rebuild(struct tables *next)
 	int error = 0;
 
 	next->sites.count = next->tramps.count = next->foreign = 0;
-	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
+	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
 		error = gather_tramps(&next->tramps, object);
 	array_sort(&next->tramps, sizeof(struct tramp), compare_doors);
-	for (struct __static_call_object *object = objects(); object && !error; object = object->next)
+	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
 		error = gather_sites(next, object);
 	if (error)
 		return fail(error, "no memory for the index of sites", 0, NULL);
@@ -167,7 +167,7 @@ static int index_refresh(void)
 	struct tables *next = &both[current == both];
 	int error;
 
-	if (index_generation == objects_generation())
+	if (index_generation == registry.generation)
 		return 0;
 	error = rebuild(next);
 	if (error)
@@ -175,7 +175,7 @@ static int index_refresh(void)
 	IN_ORDER();
 	current = next;
 	IN_ORDER();
-	index_generation = objects_generation();
+	index_generation = registry.generation;
 	__atomic_store_n(&statistics.sites, current->sites.count, __ATOMIC_RELAXED);
 	__atomic_store_n(&statistics.trampolines, current->tramps.count, __ATOMIC_RELAXED);
 	__atomic_store_n(&statistics.foreign_sites, current->foreign, __ATOMIC_RELAXED);

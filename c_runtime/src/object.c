@@ -6,21 +6,6 @@
 #include <link.h>
 #include <sys/auxv.h>
 
-static struct {
-	struct __static_call_object *first;
-	unsigned long generation;
-} registry;
-
-static struct __static_call_object *objects(void)
-{
-	return registry.first;
-}
-
-static unsigned long objects_generation(void)
-{
-	return registry.generation;
-}
-
 static bool objects_return0(static_call_fn func)
 {
 	if (func == (static_call_fn)__static_call_return0)

@@ -79,7 +79,7 @@ static int open_all(int protection)
  */
 static int add_data(uintptr_t address)
 {
-	struct __static_call_object *object = objects(), stranger = { 0 };
+	struct __static_call_object *object = registry.first, stranger = { 0 };
 
 	while (object && !(address >= object->start && address < object->end))
 		object = object->next;
@@ -114,7 +114,7 @@ static int find_ranges(const struct poke *pokes, size_t count)
 	int error = 0;
 
 	forget_closed();
-	for (struct __static_call_object *object = objects(); object; object = object->next)
+	for (struct __static_call_object *object = registry.first; object; object = object->next)
 		object->written = false;
 	for (size_t i = 0; i < journal.count && !error; i++) {
 		size_t tramps_count;
@@ -157,7 +157,7 @@ static int pages_open(const struct poke *pokes, size_t count)
 
 	if (!error && open_all(PROT_READ))
 		error = open_memory(&data_memory);
-	if (!error && policy_constrained(WITHOUT_STORES))
+	if (!error && (policy.constraints & WITHOUT_STORES))
 		error = open_memory(&text_memory);
 	else if (!error)
 		error = open_all(PROT_READ | PROT_EXEC);

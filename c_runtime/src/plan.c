@@ -25,7 +25,7 @@ static int queue(struct poke poke, struct insn from, struct insn to, enum how ho
 	if (from.word == to.word)
 		return 0;
 	if (how == HOW_REFUSED)
-		return fail(policy_constrained(WITHOUT_INT3) ? -EBUSY : -EOPNOTSUPP,
+		return fail(policy.constraints & WITHOUT_INT3 ? -EBUSY : -EOPNOTSUPP,
 			    "this change cannot be made by one store", poke.address, key);
 	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(poke));
 	if (error)
@@ -55,7 +55,7 @@ static enum form wanted_form(const struct site *site, static_call_fn func, uintp
 		*operand = 0;
 		return FORM_CONSTANT;
 	}
-	return policy_folds() ? target_folded(func, operand) : FORM_CALL;
+	return policy.folding ? target_folded(func, operand) : FORM_CALL;
 }
 
 /* What a site becomes. What it cannot do, or must not be changed to, its home can: the trampoline. */
@@ -92,7 +92,7 @@ static int plan_tramp(const struct tramp *tramp, static_call_fn func)
 	struct poke poke = { .address = tramp->address, .length = WORD };
 	uintptr_t operand = (uintptr_t)func;
 
-	if (policy_constrained(WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
+	if ((policy.constraints & WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
 		operand = tramp->address + TRAMP_FAR;
 	else if (!func)
 		operand = tramp->address + TRAMP_RETURN;
@@ -118,7 +118,7 @@ static int plan_all(unsigned constraints)
 {
 	int error = 0;
 
-	policy_constrain(constraints);
+	policy.constraints = constraints;
 	plan = (struct plan){ NULL, 0 };
 	plan_array.count = 0;
 	shortfall.far = shortfall.kept = shortfall.crossing = 0;
@@ -146,13 +146,13 @@ static int plan_for_threads(unsigned constraints)
 	int threads;
 
 	sync_choose();
-	if (error || !plan.count || !(sync_by_signal() || poke_traps(plan.pokes, plan.count)))
+	if (error || !plan.count || !(sync_by_signal || poke_traps(plan.pokes, plan.count)))
 		return error;
 	threads = threads_look();
 	/* Who asks for int3 by name gets it, debugger or not. */
-	if (threads == THREADS_TRAP || (threads == THREADS_TRACED && policy_protocol() != STATIC_CALL_AUTO))
+	if (threads == THREADS_TRAP || (threads == THREADS_TRACED && policy.protocol != STATIC_CALL_AUTO))
 		return 0;
-	if (threads != THREADS_TRACED && (sync_by_signal() || policy_protocol() != STATIC_CALL_AUTO))
+	if (threads != THREADS_TRACED && (sync_by_signal || policy.protocol != STATIC_CALL_AUTO))
 		return fail_for(threads);
 	/* A debugger gets the signal first, and stops the program. */
 	error = plan_all(constraints | WITHOUT_INT3);

@@ -18,13 +18,7 @@
 #define VENDOR_HYGON 0x6f677948
 #define LINE 64u /* bytes of a cache line */
 
-static enum static_call_protocol protocol = STATIC_CALL_AUTO;
-static const char *protocol_reason = "auto: nothing has been updated yet";
-/* Whether one aligned store may change a whole instruction: as the processor's manual says, or under valgrind. */
-static bool core_store_safe;
-static bool folding;
-/* Whether threads that block SIGTRAP make no calls. ThreadSanitizer has such a thread of its own. */
-static bool trusting;
+/* ThreadSanitizer has a thread of its own that blocks SIGTRAP and makes no calls. */
 #if defined __SANITIZE_THREAD__
 #define OWN_BLOCKERS true
 #elif defined __has_feature
@@ -35,39 +29,35 @@ static bool trusting;
 #ifndef OWN_BLOCKERS
 #define OWN_BLOCKERS false
 #endif
-static unsigned constraints;
 
-static const char *const protocol_names[] = {
-	[STATIC_CALL_AUTO] = "auto",
-	[STATIC_CALL_INT3_PUSH] = "int3-push",
-	[STATIC_CALL_INT3_RESUME] = "int3-resume",
-	[STATIC_CALL_INT3_STUB] = "int3-stub",
-	[STATIC_CALL_ATOMIC] = "atomic",
-};
-
-static const char *explanation(void)
-{
-	switch (protocol) {
-	case STATIC_CALL_AUTO:
-		return core_store_safe ?
-			"auto: one aligned store wherever a site is aligned, as this processor's manual allows; "
-			"int3-push for compact sites" :
-			"auto: one aligned store where only the target of an aligned site changes; int3-push for "
-			"the rest, since this processor's manual promises nothing for other changes";
-	case STATIC_CALL_INT3_PUSH:
-		return "int3-push: asked for";
-	case STATIC_CALL_INT3_RESUME:
-		return "int3-resume: asked for; sites stay calls, and those that it cannot serve take int3-push";
-	case STATIC_CALL_INT3_STUB:
-		return "int3-stub: asked for";
-	case STATIC_CALL_ATOMIC:
-		break;
-	}
-	return core_store_safe ?
-		"atomic: asked for; compact sites stay on their trampoline unless their displacement is aligned" :
+/* With the reason for what it does, and another one for where a store may change the core. */
+static const struct {
+	const char *name, *reason, *by_store;
+} protocols[] = {
+	[STATIC_CALL_AUTO] = {
+		"auto",
+		"auto: one aligned store where only the target of an aligned site changes; int3-push for the rest, since "
+		"this processor's manual promises nothing for other changes",
+		"auto: one aligned store wherever a site is aligned, as this processor's manual allows; int3-push for "
+		"compact sites",
+	},
+	[STATIC_CALL_INT3_PUSH] = { "int3-push", "int3-push: asked for", NULL },
+	[STATIC_CALL_INT3_RESUME] = {
+		"int3-resume",
+		"int3-resume: asked for; sites stay calls, and those that it cannot serve take int3-push",
+		NULL,
+	},
+	[STATIC_CALL_INT3_STUB] = { "int3-stub", "int3-stub: asked for", NULL },
+	[STATIC_CALL_ATOMIC] = {
+		"atomic",
 		"atomic: asked for; sites stay calls, since this processor's manual promises nothing for other changes; "
-		"compact ones on their trampoline unless their displacement is aligned";
-}
+		"compact ones on their trampoline unless their displacement is aligned",
+		"atomic: asked for; compact sites stay on their trampoline unless their displacement is aligned",
+	},
+};
+#define PROTOCOLS (sizeof(protocols) / sizeof(*protocols))
+/* Whether the environment names none of them. */
+static bool misnamed;
 
 static bool is_set(const char *variable, const char *wanted)
 {
@@ -86,41 +76,35 @@ static void policy_init(void)
 	if (done)
 		return;
 	done = true;
-	name = secure_getenv("STATIC_CALL_PROTOCOL");
 	/* Not <cpuid.h>: clang 14's does not assemble under -masm=intel. */
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
-	core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
-	folding = is_set("STATIC_CALL_FOLD", "1");
-	trusting = is_set("STATIC_CALL_BLOCKED", "trust");
-	for (unsigned i = 0; name && i < sizeof(protocol_names) / sizeof(*protocol_names); i++)
-		if (!strcmp(name, protocol_names[i])) {
-			protocol = (enum static_call_protocol)i;
-			name = NULL;
+	policy.core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
+	policy.folding = is_set("STATIC_CALL_FOLD", "1");
+	policy.trusting = OWN_BLOCKERS || is_set("STATIC_CALL_BLOCKED", "trust");
+	name = secure_getenv("STATIC_CALL_PROTOCOL");
+	misnamed = name && *name;
+	for (unsigned i = 0; i < PROTOCOLS && misnamed; i++)
+		if (!strcmp(name, protocols[i].name)) {
+			policy.protocol = (enum static_call_protocol)i;
+			misnamed = false;
 		}
-	protocol_reason = explanation();
-	if (name && *name)
-		protocol_reason = "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, int3-stub, "
-				  "atomic)";
 }
 
 int static_call_set_protocol(enum static_call_protocol wanted)
 {
 	struct guard guard;
-	int error;
+	int error = (unsigned)wanted < PROTOCOLS ? update_begin(&guard) : -EINVAL;
 
-	if ((unsigned)wanted >= sizeof(protocol_names) / sizeof(*protocol_names))
-		return -EINVAL;
-	error = update_begin(&guard);
 	if (error)
 		return error;
 	policy_init();
-	protocol = wanted;
-	protocol_reason = explanation();
+	policy.protocol = wanted;
+	misnamed = false;
 	update_end(&guard);
 	return 0;
 }
 
-static int set_flag(bool *flag, int on)
+static int set_flag(bool *flag, bool on)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
@@ -135,49 +119,28 @@ static int set_flag(bool *flag, int on)
 
 int static_call_set_folding(int on)
 {
-	return set_flag(&folding, on);
+	return set_flag(&policy.folding, on);
 }
 
 int static_call_trust_blocked_threads(int on)
 {
-	return set_flag(&trusting, on);
+	return set_flag(&policy.trusting, OWN_BLOCKERS || on);
 }
 
 const char *static_call_protocol_reason(void)
 {
 	struct guard guard;
+	const char *by_store;
 
 	/* -EDEADLK: this thread is in an update, which has done this already. */
 	if (!update_begin(&guard)) {
 		policy_init();
 		update_end(&guard);
 	}
-	return protocol_reason;
-}
-
-static void policy_constrain(unsigned wanted)
-{
-	constraints = wanted;
-}
-
-static bool policy_constrained(enum constraint constraint)
-{
-	return constraints & constraint;
-}
-
-static enum static_call_protocol policy_protocol(void)
-{
-	return protocol;
-}
-
-static bool policy_folds(void)
-{
-	return folding;
-}
-
-static bool policy_trusts(void)
-{
-	return OWN_BLOCKERS || trusting;
+	by_store = policy.core_store_safe ? protocols[policy.protocol].by_store : NULL;
+	if (misnamed)
+		return "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, int3-stub, atomic)";
+	return by_store ? by_store : protocols[policy.protocol].reason;
 }
 
 /* Whether the word at the site is naturally aligned and one instruction, so that one store replaces it whole. */
@@ -205,42 +168,36 @@ static bool policy_crosses(const struct site *site)
 
 static bool without_int3(void)
 {
-	return protocol == STATIC_CALL_ATOMIC || policy_constrained(WITHOUT_INT3);
+	return policy.protocol == STATIC_CALL_ATOMIC || (policy.constraints & WITHOUT_INT3);
 }
 
 static enum how policy_site(const struct site *site, enum form from, enum form to)
 {
 	bool target_only = from == site->kind && to == site->kind;
-	bool by_store = target_only ? one_displacement(site) : core_store_safe && one_word(site);
+	bool stores = !(policy.constraints & WITHOUT_STORES);
+	bool by_store = stores && (target_only ? one_displacement(site) : policy.core_store_safe && one_word(site));
 
-	if (policy_constrained(WITHOUT_STORES))
-		by_store = false;
-	if (policy_constrained(WITHOUT_TEXT))
+	if (policy.constraints & WITHOUT_TEXT)
 		return HOW_REFUSED;
 	/* Who rests in front of the core runs what stands there, and would run half of another form. */
-	if (to != site->kind && (site->rested || protocol == STATIC_CALL_INT3_RESUME))
+	if (to != site->kind && (site->rested || policy.protocol == STATIC_CALL_INT3_RESUME))
 		return HOW_REFUSED;
 	/* So there only a store may change it; and at a bare site, where an int3 would hide the opcode itself. */
-	if (without_int3() || !site->prefixes || (site->rested && policy_constrained(WITHOUT_STORES)))
+	if (without_int3() || !site->prefixes || (site->rested && !stores))
 		return by_store ? HOW_STORE : HOW_REFUSED;
-	switch (protocol) {
-	case STATIC_CALL_INT3_STUB:
+	if (policy.protocol == STATIC_CALL_INT3_STUB)
 		return HOW_STUB;
-	case STATIC_CALL_INT3_RESUME:
+	if (policy.protocol == STATIC_CALL_INT3_RESUME)
 		return target_only && by_store ? HOW_RESUME : HOW_PUSH;
-	case STATIC_CALL_AUTO:
-		return by_store ? HOW_STORE : HOW_PUSH;
-	default:
-		return HOW_PUSH;
-	}
+	return policy.protocol == STATIC_CALL_AUTO && by_store ? HOW_STORE : HOW_PUSH;
 }
 
 /* A trampoline's displacement is always aligned, and only it changes; int3 there is for those who ask for it. */
 static enum how policy_tramp(void)
 {
-	bool asked = protocol != STATIC_CALL_AUTO && protocol != STATIC_CALL_ATOMIC;
+	bool asked = policy.protocol != STATIC_CALL_AUTO && policy.protocol != STATIC_CALL_ATOMIC;
 
-	if (policy_constrained(WITHOUT_STORES))
+	if (policy.constraints & WITHOUT_STORES)
 		return without_int3() ? HOW_REFUSED : HOW_PUSH;
 	return asked && !without_int3() ? HOW_PUSH : HOW_STORE;
 }

@@ -145,12 +145,14 @@ static void lock_init(void);
 
 /* ---- object.c ---- */
 
-static struct __static_call_object *objects(void);
+/* The objects that have come and not gone; the generation changes with each that does. */
+static struct registry {
+	struct __static_call_object *first;
+	unsigned long generation;
+} registry;
 /* Have the objects of these keys registered, whose own constructors may be still to come; the first not under the lock. */
 static void objects_measure(const struct static_call_change *changes, size_t count);
 static void objects_know(const struct static_call_change *changes, size_t count);
-/* Changes with every object that comes or goes. */
-static unsigned long objects_generation(void);
 /*
  * Fill in where the object that `part` lies in is, and what of it is read-only; whether it is the executable. Takes the
  * loader's lock of its list of objects, so not under the update lock: a callback of dl_iterate_phdr() may update.
@@ -216,13 +218,15 @@ enum constraint {
 	WITHOUT_TEXT = 4,   /* text cannot be written: trampolines go through their slots */
 };
 
+/* What the program asks for, and what it runs on. */
+static struct policy {
+	enum static_call_protocol protocol;
+	bool core_store_safe; /* one aligned store may change a whole instruction: by the processor's manual, or under valgrind */
+	bool folding;
+	bool trusting; /* threads that block SIGTRAP are said to make no calls */
+	unsigned constraints; /* enum constraint, of the plan that is being made */
+} policy;
 static void policy_init(void);
-static void policy_constrain(unsigned constraints);
-static bool policy_constrained(enum constraint constraint);
-static enum static_call_protocol policy_protocol(void);
-static bool policy_folds(void);
-/* Whether threads that block SIGTRAP are said to make no calls. */
-static bool policy_trusts(void);
 /* Whether no way to change the site is safe, ever: it stays on its trampoline. */
 static bool policy_crosses(const struct site *site);
 /* HOW_REFUSED: it goes by its trampoline instead, if it may be led there. */
@@ -302,7 +306,7 @@ static int pages_store_pointer(static_call_fn *where, static_call_fn func);
 static void sync_register(void);
 /* Once an update, before the next two: by membarrier, or by a signal to each thread where there is none. */
 static void sync_choose(void);
-static bool sync_by_signal(void);
+static bool sync_by_signal;
 /* On return every core that runs this process has gone through a serialising instruction. 0 or -errno. */
 static int sync_cores(void);
 

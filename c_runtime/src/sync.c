@@ -19,7 +19,7 @@ static bool sync_registered;
  * Refused after it has worked (a filter that came late): the next update goes by signals. Not the one that is being
  * made, which has not looked whether the threads take one.
  */
-static bool sync_refused, sync_signals;
+static bool sync_refused;
 
 static int membarrier(int command)
 {
@@ -35,12 +35,7 @@ static void sync_register(void)
 static void sync_choose(void)
 {
 	sync_register();
-	sync_signals = !sync_registered || sync_refused;
-}
-
-static bool sync_by_signal(void)
-{
-	return sync_signals;
+	sync_by_signal = !sync_registered || sync_refused;
 }
 
 static int sync_cores(void)
@@ -48,7 +43,7 @@ static int sync_cores(void)
 	int error;
 
 	COUNT(synchronisations, 1);
-	if (sync_signals) {
+	if (sync_by_signal) {
 		COUNT(signalled, 1);
 		return threads_interrupt();
 	}

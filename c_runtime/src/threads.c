@@ -146,7 +146,7 @@ static pid_t blocker;
 static int look(pid_t thread, void *argument)
 {
 	struct status status;
-	int there = policy_trusts() ? 0 : read_status(thread, &status);
+	int there = policy.trusting ? 0 : read_status(thread, &status);
 
 	if (there < 1 || !blocks(&status))
 		return there < 0 ? there : 0;
@@ -236,7 +236,7 @@ static int interrupt(pid_t thread, void *argument)
 			return there;
 		blocked = i && blocks(&status) ? blocked + 1 : 0;
 		if (blocked == 2 * PATIENCE)
-			return policy_trusts() ? 0 : -EBUSY;
+			return policy.trusting ? 0 : -EBUSY;
 		error = ask(thread);
 		if (error)
 			return proc_absent(error) ? 0 : error;

@@ -130,7 +130,7 @@ static int carry_out_or_back(void)
 
 	if (error)
 		return error;
-	if (poke_traps(plan.pokes, plan.count) || (plan.count && sync_by_signal()))
+	if (poke_traps(plan.pokes, plan.count) || (plan.count && sync_by_signal))
 		error = trap_install();
 	if (error) {
 		(void)fail(error, "sigaction was refused", 0, NULL);
@@ -239,7 +239,7 @@ int __static_call_rt_init(void)
 		return error;
 	policy_init();
 	/* Whoever forks by vfork() has the handlers of that moment. Who updates says it if it is refused. */
-	if (policy_protocol() != STATIC_CALL_ATOMIC)
+	if (policy.protocol != STATIC_CALL_ATOMIC)
 		(void)trap_install();
 	return finish(commit_all(), &guard);
 }

@@ -164,7 +164,7 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     "a thread resumes though the core changes": (
         "compact", "int3-resume", "call-nop",
         [
-            ("policy.c", "site->rested || protocol == STATIC_CALL_INT3_RESUME", "false"),
+            ("policy.c", "site->rested || policy.protocol == STATIC_CALL_INT3_RESUME", "false"),
             ("policy.c", RESUMES, "HOW_RESUME"),
             SLOW_BYTES,
         ],
