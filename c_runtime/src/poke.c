@@ -80,76 +80,67 @@ static int poke_rest(const struct poke *pokes, size_t count, bool back)
 	return error;
 }
 
-static int poke_int3(const struct poke *pokes, size_t count)
+/*
+ * A step failed (a seccomp filter that came late), or the thread was killed: so all goes back in the same order. A
+ * synchronisation that fails again is passed over then.
+ */
+static int synchronise(bool back)
+{
+	int error = sync_cores();
+
+	return back ? 0 : error;
+}
+
+static int poke_int3(const struct poke *pokes, size_t count, bool back)
 {
 	int error = poke_first(pokes, count, INT3);
 
 	if (!error)
-		error = sync_cores();
+		error = synchronise(back);
 	if (!error)
-		error = poke_rest(pokes, count, false);
+		error = poke_rest(pokes, count, back);
 	if (!error)
-		error = sync_cores();
+		error = synchronise(back);
 	if (!error)
 		error = poke_first(pokes, count, PREFIX);
-	return error ? error : sync_cores();
+	return error ? error : synchronise(back);
 }
 
 /*
- * A step failed (a seccomp filter that came late), or the thread was killed. Back in the same order; a thread that
- * still traps finds the published pokes, or later no int3, and goes on either way. A synchronisation that fails again
- * is passed over; where a write does, the pokes stay published, since their int3s stay.
+ * From whatever point it came to before. A thread that traps finds the published pokes, or later no int3, and goes on
+ * either way; where a write fails, they stay published, since their int3s stay.
  */
-static int poke_undo(const struct poke *pokes, size_t count)
+static int change(const struct poke *pokes, size_t count, bool back)
 {
-	bool traps = poke_traps(pokes, count);
-	int error = 0;
+	int error = poke_stores(pokes, count, back);
 
-	if (traps) {
-		trap_publish(pokes, count);
-		error = poke_first(pokes, count, INT3);
-		(void)sync_cores();
-		if (!error)
-			error = poke_rest(pokes, count, true);
-	}
+	if (error || !count)
+		return error;
+	if (!poke_traps(pokes, count))
+		return synchronise(back);
+	trap_publish(pokes, count);
+	error = poke_int3(pokes, count, back);
 	if (!error)
-		error = poke_stores(pokes, count, true);
-	(void)sync_cores();
-	if (traps && !error) {
-		error = poke_first(pokes, count, PREFIX);
-		(void)sync_cores();
-		if (!error)
-			trap_retire();
-	}
+		trap_retire();
 	return error;
 }
 
-static void remember_rests(const struct poke *pokes, size_t count)
+static int poke_undo(const struct poke *pokes, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (pokes[i].how == HOW_RESUME)
-			pokes[i].site->rested = true;
+	return change(pokes, count, true);
 }
 
-static int poke_all(struct poke *pokes, size_t count)
+static int poke_all(const struct poke *pokes, size_t count)
 {
-	bool traps = poke_traps(pokes, count);
 	size_t stored = 0;
-	int error = poke_stores(pokes, count, false);
+	int error;
 
-	if (error)
-		return error;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		stored += pokes[i].how == HOW_STORE;
-	remember_rests(pokes, count);
-	if (traps) {
-		trap_publish(pokes, count);
-		error = poke_int3(pokes, count);
-		if (!error)
-			trap_retire();
-	} else if (count) {
-		error = sync_cores();
+		if (pokes[i].how == HOW_RESUME)
+			pokes[i].site->rested = true;
 	}
+	error = change(pokes, count, false);
 	if (!error) {
 		COUNT(atomic_pokes, stored);
 		COUNT(int3_pokes, count - stored);

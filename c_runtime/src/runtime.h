@@ -246,7 +246,7 @@ struct poke {
 };
 
 /* Carry out pokes, sorted by address, in pages that are open. 0 or -errno, and then poke_undo() is due. */
-static int poke_all(struct poke *pokes, size_t count);
+static int poke_all(const struct poke *pokes, size_t count);
 /* Whether any of them goes by int3. */
 static bool poke_traps(const struct poke *pokes, size_t count);
 /* Put everything back, from whatever point poke_all() came to. 0 or -errno: then it is to be tried again. */

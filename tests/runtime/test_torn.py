@@ -128,14 +128,14 @@ def with_runtime(folder: Path, torn_object: Path, *replacements: Replacement) ->
 
 
 FIRST = "error = poke_first(pokes, count, INT3);"
-REST = "error = poke_rest(pokes, count, false);"
+REST = "error = poke_rest(pokes, count, back);"
 LAST = "error = poke_first(pokes, count, PREFIX);\n\treturn error"
 BYTE = "error = pages_store_text(poke->address + i, bytes[i], 1);"
 PUBLISHED = "published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);\n"
 LOOK = "\t\tbyte = *(const volatile uint8_t *)address;\n"
-STORES = "\tfor (size_t i = 0; i < count; i++)\n\t\tstored +="
-PUBLISH = "\t\ttrap_publish(pokes, count);\n\t\terror = poke_int3(pokes, count);\n"
-RETIRE = "\t\tif (!error)\n\t\t\ttrap_retire();\n"
+ALL = "\terror = change(pokes, count, false);\n"
+PUBLISH = "\ttrap_publish(pokes, count);\n"
+RETIRE = "\tif (!error)\n\t\ttrap_retire();\n"
 GO = "(greg_t)poke->site->home;"
 RESUMES = "target_only && by_store ? HOW_RESUME : HOW_PUSH"
 
@@ -146,7 +146,7 @@ SLOW_STEPS = ("poke.c", f"\tint {FIRST}\n", f"\tint {FIRST}\n\n\tusleep(500);\n"
 SLOW_BYTES = ("poke.c", BYTE, f"{{ {BYTE} usleep(100); }}")
 SLOW_TRAPS = ("trap.c", PUBLISHED, f"{PUBLISHED}\t\tusleep(300);\n")
 SLOW_LOOKS = ("trap.c", LOOK, f"\t\tusleep(300);\n{LOOK}")
-PAUSES = ("poke.c", STORES, f"\tusleep(500);\n{STORES}")
+PAUSES = ("poke.c", ALL, f"\tusleep(500);\n{ALL}")
 SLOW = (SLOW_STEPS, SLOW_BYTES, SLOW_TRAPS, SLOW_LOOKS, PAUSES)
 
 # What is broken: the layout, the protocol and the transition by which it shows, and how to break it.
@@ -175,7 +175,7 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     ),
     "nothing is published while int3s stand": (
         "aligned", "int3-stub", "call-call",
-        [("poke.c", PUBLISH + RETIRE, "\t\terror = poke_int3(pokes, count);\n"), SLOW_STEPS],
+        [("poke.c", PUBLISH, ""), ("poke.c", RETIRE, ""), SLOW_STEPS],
     ),
     "a thread that traps skips the call": (
         "aligned", "int3-push", "call-call",
