@@ -14,6 +14,10 @@
 #include <string.h>
 #include <ucontext.h>
 
+#ifndef STATIC_CALL_SHADOW_STACK
+#define STATIC_CALL_SHADOW_STACK 0
+#endif
+
 /* Of the flags register. */
 #define FLAG_CARRY 0x001u
 #define FLAG_PARITY 0x004u
@@ -79,39 +83,24 @@ static bool enter(void)
 	return false;
 }
 
+/* Of those that go by int3. */
 static const struct poke *find(uintptr_t address)
 {
 	const struct poke *pokes = descriptor.pokes;
 	size_t at = array_lower_bound(pokes, descriptor.count, sizeof(*pokes), &address, array_by_address);
+	bool found = at < descriptor.count && pokes[at].address == address && pokes[at].how != HOW_STORE;
 
-	return at < descriptor.count && pokes[at].address == address ? &pokes[at] : NULL;
+	return found ? &pokes[at] : NULL;
 }
 
-/*
- * The rest of the instruction, without its first prefix: a call of the old target or of the new one, whichever stands
- * there when it is run. (Torvalds's handler stores the new displacement itself. That gains nothing, since the update is
- * not over before the updater has; and while an update is put back it would store the wrong one.)
- */
-static void resume(const struct poke *poke, greg_t *registers)
-{
-	registers[REG_RIP] = (greg_t)(poke->address + 1);
-}
-
-/* The shadow stack pointer of this thread, 0 where it has none: rdsspq is a nop there. Tests pretend by -D. */
-#ifndef STATIC_CALL_SHADOW_STACK
+/* Whether this thread has a shadow stack: rdsspq is a nop where it has none. Tests pretend by -D. */
 static bool has_shadow_stack(void)
 {
-	uint64_t pointer = 0;
+	uint64_t pointer = STATIC_CALL_SHADOW_STACK;
 
 	__asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8" : "+a"(pointer));
 	return pointer;
 }
-#else
-static bool has_shadow_stack(void)
-{
-	return STATIC_CALL_SHADOW_STACK;
-}
-#endif
 
 /*
  * A call goes by the trampoline and not straight to the new target: this thread may sleep before it goes on, and later
@@ -146,30 +135,30 @@ static bool is_taken(const struct poke *poke, greg_t flags)
 	return holds != (condition & 1);
 }
 
-/* Do what the new instruction does. */
+/* Where to go on, having done what the new instruction does. */
 static void emulate(const struct poke *poke, greg_t *registers)
 {
 	uintptr_t next = poke->address + poke->length;
 
-	switch (poke->form) {
-	case FORM_CALL:
+	/*
+	 * The rest of the instruction, without its first prefix: a call of the old target or of the new one, whichever
+	 * stands there when it is run. (Torvalds's handler stores the new displacement itself. That gains nothing, since the
+	 * update is not over before the updater has; and while an update is put back it would store the wrong one.)
+	 */
+	if (poke->how == HOW_RESUME) {
+		registers[REG_RIP] = (greg_t)(poke->address + 1);
+		return;
+	}
+	if (poke->form == FORM_CALL) {
 		emulate_call(poke, registers);
 		return;
-	case FORM_BRANCH:
-		if (!is_taken(poke, registers[REG_EFL]))
-			break;
-		/* fall through */
-	case FORM_JUMP:
-	case FORM_RETURN:
-		/* For the same reason by the trampoline; a trampoline by its slot, which has been stored already. */
-		next = poke->site ? poke->site->home : poke->address + TRAMP_FAR;
-		break;
-	case FORM_CONSTANT:
-		registers[REG_RAX] = (greg_t)insn_immediate(poke->to, poke->length);
-		break;
-	default:
-		break;
 	}
+	if (poke->form == FORM_CONSTANT)
+		registers[REG_RAX] = (greg_t)insn_immediate(poke->to, poke->length);
+	/* For the same reason as a call by the trampoline; a trampoline by its slot, which has been stored already. */
+	if (poke->form == FORM_JUMP || poke->form == FORM_RETURN ||
+	    (poke->form == FORM_BRANCH && is_taken(poke, registers[REG_EFL])))
+		next = poke->site ? poke->site->home : poke->address + TRAMP_FAR;
 	registers[REG_RIP] = (greg_t)next;
 }
 
@@ -181,11 +170,7 @@ static bool follow(uintptr_t address, greg_t *registers)
 	if (!enter())
 		return false;
 	poke = find(address);
-	if (poke && poke->how == HOW_STORE)
-		poke = NULL;
-	if (poke && poke->how == HOW_RESUME)
-		resume(poke, registers);
-	else if (poke)
+	if (poke)
 		emulate(poke, registers);
 	leave();
 	return poke;
