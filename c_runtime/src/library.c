@@ -31,11 +31,15 @@ static void library_arrives(const struct __static_call_object *object)
 	}
 }
 
+/* Not by stdio, whose buffers come from malloc. */
+static void say(const char *text)
+{
+	(void)!write(STDERR_FILENO, text, strlen(text));
+}
+
 static void library_lost(void)
 {
-	static const char text[] = "static_call: a key was called whose target's library has been closed\n";
-
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	say("static_call: a key was called whose target's library has been closed\n");
 	abort();
 }
 
@@ -58,11 +62,9 @@ static void library_watch_exit(void)
 
 static void report_lost(const struct tramp *tramp)
 {
-	static const char before[] = "static_call: the target of ", after[] = " lies in a library that is being closed\n";
-
-	(void)!write(STDERR_FILENO, before, sizeof(before) - 1);
-	(void)!write(STDERR_FILENO, tramp->name, strlen(tramp->name));
-	(void)!write(STDERR_FILENO, after, sizeof(after) - 1);
+	say("static_call: the target of ");
+	say(tramp->name);
+	say(" lies in a library that is being closed\n");
 	COUNT(lost_targets, 1);
 }
 

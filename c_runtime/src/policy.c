@@ -18,17 +18,8 @@
 #define VENDOR_HYGON 0x6f677948
 #define LINE 64u /* bytes of a cache line */
 
-/* ThreadSanitizer has a thread of its own that blocks SIGTRAP and makes no calls. */
-#if defined __SANITIZE_THREAD__
-#define OWN_BLOCKERS true
-#elif defined __has_feature
-#if __has_feature(thread_sanitizer)
-#define OWN_BLOCKERS true
-#endif
-#endif
-#ifndef OWN_BLOCKERS
-#define OWN_BLOCKERS false
-#endif
+/* ThreadSanitizer is in the program: it has a thread of its own that blocks SIGTRAP and makes no calls. */
+extern void __tsan_init(void) __attribute__((__weak__));
 
 /* With the reason for what it does, and another one for where a store may change the core. */
 static const struct {
@@ -80,31 +71,17 @@ static void policy_init(void)
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
 	policy.core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
 	policy.folding = is_set("STATIC_CALL_FOLD", "1");
-	policy.trusting = OWN_BLOCKERS || is_set("STATIC_CALL_BLOCKED", "trust");
+	policy.trusting = __tsan_init || is_set("STATIC_CALL_BLOCKED", "trust");
 	name = secure_getenv("STATIC_CALL_PROTOCOL");
 	misnamed = name && *name;
 	for (unsigned i = 0; i < PROTOCOLS && misnamed; i++)
 		if (!strcmp(name, protocols[i].name)) {
-			policy.protocol = (enum static_call_protocol)i;
+			policy.protocol = (int)i;
 			misnamed = false;
 		}
 }
 
-int static_call_set_protocol(enum static_call_protocol wanted)
-{
-	struct guard guard;
-	int error = (unsigned)wanted < PROTOCOLS ? update_begin(&guard) : -EINVAL;
-
-	if (error)
-		return error;
-	policy_init();
-	policy.protocol = wanted;
-	misnamed = false;
-	update_end(&guard);
-	return 0;
-}
-
-static int set_flag(bool *flag, bool on)
+static int set(int *setting, int value)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
@@ -112,19 +89,24 @@ static int set_flag(bool *flag, bool on)
 	if (error)
 		return error;
 	policy_init();
-	*flag = on;
+	*setting = value;
 	update_end(&guard);
 	return 0;
 }
 
+int static_call_set_protocol(enum static_call_protocol wanted)
+{
+	return (unsigned)wanted < PROTOCOLS ? set(&policy.protocol, (int)wanted) : -EINVAL;
+}
+
 int static_call_set_folding(int on)
 {
-	return set_flag(&policy.folding, on);
+	return set(&policy.folding, on);
 }
 
 int static_call_trust_blocked_threads(int on)
 {
-	return set_flag(&policy.trusting, OWN_BLOCKERS || on);
+	return set(&policy.trusting, __tsan_init || on);
 }
 
 const char *static_call_protocol_reason(void)
@@ -138,7 +120,7 @@ const char *static_call_protocol_reason(void)
 		update_end(&guard);
 	}
 	by_store = policy.core_store_safe ? protocols[policy.protocol].by_store : NULL;
-	if (misnamed)
+	if (misnamed && policy.protocol == STATIC_CALL_AUTO)
 		return "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, int3-stub, atomic)";
 	return by_store ? by_store : protocols[policy.protocol].reason;
 }

@@ -220,10 +220,10 @@ enum constraint {
 
 /* What the program asks for, and what it runs on. */
 static struct policy {
-	enum static_call_protocol protocol;
+	int protocol; /* enum static_call_protocol */
 	bool core_store_safe; /* one aligned store may change a whole instruction: by the processor's manual, or under valgrind */
-	bool folding;
-	bool trusting; /* threads that block SIGTRAP are said to make no calls */
+	int folding;
+	int trusting; /* threads that block SIGTRAP are said to make no calls */
 	unsigned constraints; /* enum constraint, of the plan that is being made */
 } policy;
 static void policy_init(void);

@@ -283,19 +283,16 @@ static void on_trap(int signal, siginfo_t *info, void *opaque)
 	errno = saved;
 }
 
-static bool same(const struct sigaction *a, const struct sigaction *b)
-{
-	return a->sa_sigaction == b->sa_sigaction && a->sa_flags == b->sa_flags;
-}
-
 /*
  * Whoever had the signal is chained to, the last one first. Two copies of the runtime take it from each other all the
  * time; for each the other one is the last owner that it knows, so that they do not fill the list.
  */
 static void remember(const struct sigaction *action)
 {
-	if (((action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_trap) ||
-	    (taken && same(action, &owners[(taken - 1) % OWNERS])))
+	const struct sigaction *last = &owners[(taken - 1) % OWNERS];
+	bool known = taken && action->sa_sigaction == last->sa_sigaction && action->sa_flags == last->sa_flags;
+
+	if (known || action->sa_sigaction == on_trap)
 		return;
 	owners[taken % OWNERS] = *action;
 	__atomic_store_n(&taken, taken + 1, __ATOMIC_RELEASE);
@@ -316,7 +313,7 @@ static int trap_install(void)
 	sigdelset(&ours.sa_mask, SIGSYS);
 	if (sigaction(SIGTRAP, NULL, &now))
 		return -errno;
-	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_trap)
+	if (now.sa_sigaction == on_trap)
 		return 0;
 	/* Before it is ours, since a trap may come at once; and again, if somebody has just been faster. */
 	remember(&now);

@@ -11,19 +11,11 @@
 /* Text, slots or keys may differ from what the keys said before. */
 static bool under_way;
 
-static void begins(void)
+static void mark(bool begun)
 {
 	IN_ORDER();
-	under_way = true;
+	under_way = begun;
 	IN_ORDER();
-}
-
-static void ends(void)
-{
-	IN_ORDER();
-	under_way = false;
-	IN_ORDER();
-	pages_done();
 }
 
 /* Alone in its page, which static_call_seal() makes read-only. */
@@ -135,14 +127,15 @@ static int carry_out_or_back(void)
 	if (error) {
 		(void)fail(error, "sigaction was refused", 0, NULL);
 	} else {
-		begins();
+		mark(true);
 		error = carry_out();
 		if (error && put_back())
 			return error;
 	}
 	if (error)
 		(void)pages_close();
-	ends();
+	mark(false);
+	pages_done();
 	if (!error)
 		plan_done();
 	return error;
@@ -167,7 +160,8 @@ static int update_repair(void)
 		return fail(error, "an interrupted update could not be put back: a write was refused", 0, NULL);
 	error = pages_close();
 	if (!error) {
-		ends();
+		mark(false);
+		pages_done();
 		COUNT(repairs, 1);
 	}
 	return error;
