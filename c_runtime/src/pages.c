@@ -21,8 +21,9 @@ struct range {
 };
 
 static struct array ranges;
-/* /proc/self/mem, while text or keys are written through it; else -1. */
-static int text_memory = -1, data_memory = -1;
+/* /proc/self/mem, while text or data (keys and slots) are written through it; else -1. */
+static int memory = -1;
+static bool text_by_memory, data_by_memory;
 
 static int protect(struct range *range, bool open)
 {
@@ -129,43 +130,37 @@ static int find_ranges(const struct poke *pokes, size_t count)
 	return error;
 }
 
-static int open_memory(int *memory)
+static int open_memory(void)
 {
-	*memory = open("/proc/thread-self/mem", O_RDWR | O_CLOEXEC);
-	return *memory < 0 ? -errno : 0;
-}
-
-static void close_memory(int *memory)
-{
-	int file = *memory;
-
-	/* Before it is closed: the number may be somebody else's file soon. */
-	*memory = -1;
-	if (file >= 0)
-		close(file);
+	memory = open("/proc/thread-self/mem", O_RDWR | O_CLOEXEC);
+	return memory < 0 ? -errno : 0;
 }
 
 static void pages_done(void)
 {
-	close_memory(&text_memory);
-	close_memory(&data_memory);
+	int file = memory;
+
+	/* Before it is closed: the number may be somebody else's file soon. */
+	memory = -1;
+	if (file >= 0)
+		close(file);
 }
 
 static int pages_open(const struct poke *pokes, size_t count)
 {
 	int error = find_ranges(pokes, count);
 
-	if (!error && open_all(PROT_READ))
-		error = open_memory(&data_memory);
-	if (!error && (policy.constraints & WITHOUT_STORES))
-		error = open_memory(&text_memory);
-	else if (!error)
+	text_by_memory = policy.constraints & WITHOUT_STORES;
+	data_by_memory = !error && open_all(PROT_READ);
+	if (!error && !text_by_memory)
 		error = open_all(PROT_READ | PROT_EXEC);
+	if (!error && (text_by_memory || data_by_memory))
+		error = open_memory();
 	if (error) {
 		pages_close();
 		pages_done();
 	} else if (count) {
-		__atomic_store_n(&statistics.write, text_memory < 0 ? STATIC_CALL_WRITE_MPROTECT : STATIC_CALL_WRITE_PROC_MEM,
+		__atomic_store_n(&statistics.write, text_by_memory ? STATIC_CALL_WRITE_PROC_MEM : STATIC_CALL_WRITE_MPROTECT,
 				 __ATOMIC_RELAXED);
 	}
 	return error;
@@ -177,11 +172,11 @@ static int pages_reopen(bool killed)
 	int error = 0;
 
 	for (size_t i = 0; i < ranges.count; i++) {
-		int memory = all[i].protection & PROT_EXEC ? text_memory : data_memory;
+		bool by_memory = all[i].protection & PROT_EXEC ? text_by_memory : data_by_memory;
 		int refused;
 
 		all[i].open &= !killed;
-		refused = memory < 0 ? protect(&all[i], true) : 0;
+		refused = by_memory ? 0 : protect(&all[i], true);
 		all[i].open |= killed;
 		error = error ? error : refused;
 	}
@@ -201,7 +196,7 @@ static int pages_close(void)
 	return error;
 }
 
-static int write_memory(int memory, uintptr_t address, const void *bytes, unsigned size)
+static int write_memory(uintptr_t address, const void *bytes, unsigned size)
 {
 	ssize_t written = pwrite(memory, bytes, size, (off_t)address);
 
@@ -233,8 +228,8 @@ static int pages_store_text(uintptr_t address, uint64_t value, unsigned size)
 {
 	int error = 0;
 
-	if (text_memory >= 0)
-		error = write_memory(text_memory, address, &value, size);
+	if (text_by_memory)
+		error = write_memory(address, &value, size);
 	else
 		store_text(address, value, size);
 	/* The instruction begins up to seven bytes before. */
@@ -258,8 +253,10 @@ static bool is_protected(uintptr_t address)
  */
 static int pages_store_pointer(static_call_fn *where, static_call_fn func)
 {
-	if (data_memory >= 0 && is_protected((uintptr_t)where))
-		return write_memory(data_memory, (uintptr_t)where, (const void *)&func, sizeof(func));
+	if (func == __atomic_load_n(where, __ATOMIC_RELAXED))
+		return 0;
+	if (data_by_memory && is_protected((uintptr_t)where))
+		return write_memory((uintptr_t)where, (const void *)&func, sizeof(func));
 	__atomic_store_n(where, func, __ATOMIC_RELEASE);
 	return 0;
 }

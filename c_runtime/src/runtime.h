@@ -297,7 +297,7 @@ static int pages_close(void);
 static void pages_done(void);
 /* Store to text that is open: `size` (1, 4 or 8) bytes, whole if they lie in one cache line. 0 or -errno. */
 static int pages_store_text(uintptr_t address, uint64_t value, unsigned size);
-/* Store a key's target or a slot. 0 or -errno. */
+/* Store a key's target or a slot, unless it is there already. 0 or -errno. */
 static int pages_store_pointer(static_call_fn *where, static_call_fn func);
 
 /* ---- sync.c ---- */

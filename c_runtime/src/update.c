@@ -63,8 +63,7 @@ static int store_slots(bool back)
 		for (size_t j = 0; j < count && !error; j++) {
 			static_call_fn slot = tramp_slot(tramps[j].address, back ? change->old : change->func);
 
-			if (slot != __atomic_load_n(tramps[j].slot, __ATOMIC_RELAXED))
-				error = pages_store_pointer(tramps[j].slot, slot);
+			error = pages_store_pointer(tramps[j].slot, slot);
 		}
 	}
 	return error;
@@ -76,10 +75,8 @@ static int store_keys(bool back)
 
 	for (size_t i = 0; i < journal.count && !error; i++) {
 		const struct change *change = &journal.changes[i];
-		static_call_fn func = back ? change->old : change->func;
 
-		if (func != __static_call_load(change->key))
-			error = pages_store_pointer(&change->key->func, func);
+		error = pages_store_pointer(&change->key->func, back ? change->old : change->func);
 	}
 	return error;
 }
