@@ -50,33 +50,25 @@ static bool poke_traps(const struct poke *pokes, size_t count)
 	return false;
 }
 
-static int poke_stores(const struct poke *pokes, size_t count, bool back)
+static int store_int3(const struct poke *poke, uint64_t word)
 {
-	int error = 0;
-
-	for (size_t i = 0; i < count && !error; i++)
-		if (pokes[i].how == HOW_STORE)
-			error = store_whole(&pokes[i], back ? pokes[i].from : pokes[i].to);
-	return error;
+	(void)word;
+	return pages_store_text(poke->address, INT3, 1);
 }
 
-static int poke_first(const struct poke *pokes, size_t count, uint8_t byte)
+static int store_first(const struct poke *poke, uint64_t word)
 {
-	int error = 0;
-
-	for (size_t i = 0; i < count && !error; i++)
-		if (pokes[i].how != HOW_STORE)
-			error = pages_store_text(pokes[i].address, byte, 1);
-	return error;
+	return pages_store_text(poke->address, word & 0xff, 1);
 }
 
-static int poke_rest(const struct poke *pokes, size_t count, bool back)
+/* Store to all that go by int3, or to all that do not. */
+static int each(const struct poke *pokes, size_t count, bool trap, bool back, int (*store)(const struct poke *, uint64_t))
 {
 	int error = 0;
 
 	for (size_t i = 0; i < count && !error; i++)
-		if (pokes[i].how != HOW_STORE)
-			error = store_rest(&pokes[i], back ? pokes[i].from : pokes[i].to);
+		if ((pokes[i].how != HOW_STORE) == trap)
+			error = store(&pokes[i], back ? pokes[i].from : pokes[i].to);
 	return error;
 }
 
@@ -93,16 +85,16 @@ static int synchronise(bool back)
 
 static int poke_int3(const struct poke *pokes, size_t count, bool back)
 {
-	int error = poke_first(pokes, count, INT3);
+	int error = each(pokes, count, true, back, store_int3);
 
 	if (!error)
 		error = synchronise(back);
 	if (!error)
-		error = poke_rest(pokes, count, back);
+		error = each(pokes, count, true, back, store_rest);
 	if (!error)
 		error = synchronise(back);
 	if (!error)
-		error = poke_first(pokes, count, PREFIX);
+		error = each(pokes, count, true, back, store_first);
 	return error ? error : synchronise(back);
 }
 
@@ -112,7 +104,7 @@ static int poke_int3(const struct poke *pokes, size_t count, bool back)
  */
 static int change(const struct poke *pokes, size_t count, bool back)
 {
-	int error = poke_stores(pokes, count, back);
+	int error = each(pokes, count, false, back, store_whole);
 
 	if (error || !count)
 		return error;

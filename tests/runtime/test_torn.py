@@ -127,9 +127,9 @@ def with_runtime(folder: Path, torn_object: Path, *replacements: Replacement) ->
     return folder / "torn"
 
 
-FIRST = "error = poke_first(pokes, count, INT3);"
-REST = "error = poke_rest(pokes, count, back);"
-LAST = "error = poke_first(pokes, count, PREFIX);\n\treturn error"
+FIRST = "error = each(pokes, count, true, back, store_int3);"
+REST = "error = each(pokes, count, true, back, store_rest);"
+LAST = "error = each(pokes, count, true, back, store_first);"
 BYTE = "error = pages_store_text(poke->address + i, bytes[i], 1);"
 PUBLISHED = "published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);\n"
 LOOK = "\t\tbyte = *(const volatile uint8_t *)address;\n"
@@ -159,7 +159,7 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     ),
     "the first byte comes back before the rest": (
         "compact", "int3-push", "call-constant",
-        [("poke.c", REST, f"error = poke_first(pokes, count, PREFIX);\n\tif (!error)\n\t\t{REST}"), SLOW_BYTES],
+        [("poke.c", REST, f"{LAST}\n\tif (!error)\n\t\t{REST}"), SLOW_BYTES],
     ),
     "a thread resumes though the core changes": (
         "compact", "int3-resume", "call-nop",
