@@ -5,6 +5,7 @@
  */
 #include "runtime.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,23 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What getdents64 fills in (getdents(2)). */
-struct entry64 {
-	uint64_t inode;
-	int64_t offset;
-	unsigned short length;
-	unsigned char type;
-	char name[];
-};
-
 /*
  * Call visit for each thread but this one until it returns other than 0, and return that; or -errno. -EBUSY where this
  * one is not among them: the /proc of another pid namespace, whose numbers are other threads here.
  */
 static int each_thread(int (*visit)(pid_t thread, void *argument), void *argument)
 {
-	/* A thousand threads: between two pieces of the list the kernel may lose its place. */
-	static _Alignas(struct entry64) char buffer[32768];
+	/* As getdents64 fills it in; a thousand threads, since between two pieces of the list the kernel may lose its place. */
+	static _Alignas(struct dirent) char buffer[32768];
 	pid_t self = (pid_t)syscall(SYS_gettid);
 	int folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
 	bool found = false;
@@ -40,13 +32,13 @@ static int each_thread(int (*visit)(pid_t thread, void *argument), void *argumen
 		return -errno;
 	while (!result && (got = syscall(SYS_getdents64, folder, buffer, sizeof(buffer))) > 0)
 		for (long at = 0; at < got && !result;) {
-			const struct entry64 *entry = (const void *)(buffer + at);
-			pid_t thread = (pid_t)strtol(entry->name, NULL, 10);
+			const struct dirent *entry = (const void *)(buffer + at);
+			pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
 
 			found |= thread == self;
 			if (thread > 0 && thread != self)
 				result = visit(thread, argument);
-			at += entry->length;
+			at += entry->d_reclen;
 		}
 	if (got < 0)
 		result = -errno;
