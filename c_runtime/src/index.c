@@ -151,13 +151,16 @@ static int rebuild(struct tables *next)
 	next->sites.count = next->tramps.count = next->foreign = 0;
 	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
 		error = gather_tramps(&next->tramps, object);
-	array_sort(&next->tramps, sizeof(struct tramp), compare_doors);
+	if (!error)
+		error = array_sort(&next->tramps, sizeof(struct tramp), compare_doors);
 	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
 		error = gather_sites(next, object);
+	if (!error)
+		error = array_sort(&next->tramps, sizeof(struct tramp), compare_entries);
+	if (!error)
+		error = array_sort(&next->sites, sizeof(struct site), compare_entries);
 	if (error)
 		return fail(error, "no memory for the index of sites", 0, NULL);
-	array_sort(&next->tramps, sizeof(struct tramp), compare_entries);
-	array_sort(&next->sites, sizeof(struct site), compare_entries);
 	bring_home(next);
 	return 0;
 }

@@ -9,15 +9,6 @@
 
 static struct array journal_array;
 
-/* Those of one key in the order in which they were asked for. */
-static int compare_changes(const void *a, const void *b)
-{
-	const struct change *x = a, *y = b;
-	int order = array_by_address(x, y);
-
-	return order ? order : (x->place > y->place) - (x->place < y->place);
-}
-
 static int journal_write(const struct static_call_change *asked, size_t count)
 {
 	struct change *changes;
@@ -33,11 +24,12 @@ static int journal_write(const struct static_call_change *asked, size_t count)
 
 		if (object && object->commit != __static_call_rt_commit)
 			return fail(-EXDEV, "the keys belong to different copies of the runtime", 0, asked[i].key);
-		changes[i] = (struct change){ asked[i].key, asked[i].func, __static_call_load(asked[i].key), i };
+		changes[i] = (struct change){ asked[i].key, asked[i].func, __static_call_load(asked[i].key) };
 	}
 	journal_array.count = count;
-	array_sort(&journal_array, sizeof(struct change), compare_changes);
-	/* Of two of one key the later one counts. */
+	if (array_sort(&journal_array, sizeof(struct change), array_by_address))
+		return fail(-ENOMEM, "no memory for the journal", 0, NULL);
+	/* Of two of one key the later one counts; the sort is stable. */
 	for (size_t i = 0; i < count; i++)
 		if (i + 1 == count || changes[i].key != changes[i + 1].key)
 			changes[kept++] = changes[i];

@@ -126,7 +126,8 @@ static int plan_all(unsigned constraints)
 		error = plan_key(&journal.changes[i]);
 	if (error)
 		return error;
-	array_sort(&plan_array, sizeof(struct poke), array_by_address);
+	if (array_sort(&plan_array, sizeof(struct poke), array_by_address))
+		return fail(-ENOMEM, "no memory for the plan", 0, NULL);
 	plan = (struct plan){ plan_array.items, plan_array.count };
 	return 0;
 }

@@ -72,9 +72,8 @@ struct array {
 /* Room for `count` items of `size` bytes; the items there are kept. 0 or -ENOMEM. */
 static int array_reserve(struct array *array, size_t count, size_t size);
 static void array_free(const struct array *array);
-/* Sort items of up to SORTED_SIZE bytes, ascending; not stable. */
-#define SORTED_SIZE 64
-static void array_sort(const struct array *array, size_t size, int (*compare)(const void *, const void *));
+/* Sort ascending; stable. Under the update lock. 0 or -ENOMEM. */
+static int array_sort(struct array *array, size_t size, int (*compare)(const void *, const void *));
 /* For items that begin with an address, or a pointer. */
 static int array_by_address(const void *a, const void *b);
 /* How many of the sorted items are below `wanted`. Async-signal-safe. */
@@ -267,7 +266,6 @@ static void trap_retire(void);
 struct change {
 	struct static_call_key *key;
 	static_call_fn func, old;
-	size_t place; /* among those that are asked for */
 };
 /* The changes of the update that is being made, or that a killed thread was making; one a key. */
 static struct journal {

@@ -21,7 +21,7 @@ static int refusing_mprotect(void *start, size_t size, int protection)
 
 const struct point points[POINTS] = {
 	{ "array_reserve", (uintptr_t)array_reserve, 60 },
-	{ "array_sort", (uintptr_t)array_sort, 450 },
+	{ "merge", (uintptr_t)merge, 450 },
 	{ "bring_home", (uintptr_t)bring_home, 250 },
 	{ "find_ranges", (uintptr_t)find_ranges, 500 },
 	{ "trap_publish", (uintptr_t)trap_publish, 60 },
