@@ -140,7 +140,7 @@ def _state(here: str) -> str:
     from hashlib import sha256
 
     state = sha256()
-    for name in ("assembly", "standin"):
+    for name in ("assembly", "hoisted", "standin"):
         with open(f"{here}/{name}.py", "rb") as file:
             state.update(file.read())
     return state.hexdigest()[:16]

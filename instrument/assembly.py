@@ -17,6 +17,8 @@ from collections import namedtuple
 from enum import StrEnum
 from functools import cache
 
+from instrument import hoisted
+
 PREFIXES = {"aligned": 3, "compact": 1, "bare": 0}
 """The cs prefixes that each layout gives a call or a jump; `bare` leaves the bytes as the compiler has them."""
 KINDS = ("call", "jump", "branch")
@@ -67,7 +69,7 @@ def prepare(text: bytes, layout: str) -> Prepared:
     lto = b"__gnu_lto_slim" in text
     if _MENTION not in text:
         return Prepared(text, (), (), 0, lto)
-    reader = _Reader(text, PREFIXES[layout])
+    reader = _Reader(hoisted.lowered(text), PREFIXES[layout])
     reader.read()
     return Prepared(reader.result(), tuple(reader.sites), tuple(reader.left), reader.rest, lto)
 
@@ -143,8 +145,10 @@ def _call_through(register: bytes) -> re.Pattern[bytes]:
         names = rb"r%b[dwb]?" % letters
     else:
         names = rb"[re]?%b|%b[lh]" % (letters, letters[:1] if letters.endswith(b"x") else letters)
-    plain = rb"[ \t]+(?:mov[a-z]*|leaq?|xor[lq]?)[ \t]+(?![^\n]*\b(?:%b)\b)[^\n;]+\n" % names
-    aside = rb"[ \t]*\.loc[ \t][^\n]*\n|\.L(?:VL|BB|BE|BI)\d+:\n|" + _END
+    plain = (
+        rb"[ \t]+(?:mov[a-z]*|lea|add|sub|xor|or|and|inc|dec|neg|pop)[lq]?[ \t]+(?![^\n]*\b(?:%b)\b)[^\n;]+\n" % names
+    )
+    aside = rb"[ \t]*\.(?:loc|cfi_\w+)\b[^\n]*\n|\.L(?:VL|BB|BE|BI)\d+:\n|" + _END
     thunk = rb"__(?:x86_indirect_thunk|llvm_retpoline)_%b(?:@PLT)?" % register
     return re.compile(
         rb"%b(?:%b|%b){0,12}[ \t]+(?P<all>(?:(?:notrack|bnd|cs)[ \t]+)*(?P<operation>call|jmp)q?[ \t]+"
@@ -359,8 +363,10 @@ class _Reader:
             self._prepare(start, end, direct[1].lower(), symbol, key)
             return
         load = _expression(_LOAD).fullmatch(shape)
-        call = _call_through(_whole(load[load.lastindex or 0])).match(self._text, end) if load else None
-        if call:
+        register = _whole(load[load.lastindex or 0]) if load else b""
+        call = _call_through(register).match(self._text, end) if register else None
+        # What is kept across a call is kept for another one, which would go unseen.
+        if call and (call["operation"] == b"jmp" or register not in hoisted.KEPT):
             self._prepare(*call.span("all"), call["operation"], symbol, key)
         else:
             self._leave(key, Why.FORM if _expression(_TRANSFER).match(shape) else Why.ADDRESS)

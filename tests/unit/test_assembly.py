@@ -15,6 +15,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from instrument.assembly import KINDS, PREFIXES, WORDS, Left, Prepared, Site, Why, prepare
+from instrument.hoisted import lowered
 from tests.toolchain import INCLUDE, run, runtime_object
 
 # A mention: the name of a trampoline, and no other name that has it in it.
@@ -543,7 +544,7 @@ def test_compilers(compiler: str, flags: str, tmp_path: Path) -> None:
     text = assembly(compiler, flags, SOURCE, tmp_path)
     for layout in PREFIXES:
         done = prepare(text, layout)
-        assert len(TOKEN.findall(text)) == len(done.sites) + len(done.left) + done.rest
+        assert len(TOKEN.findall(lowered(text))) == len(done.sites) + len(done.left) + done.rest
         assert prepare(done.text, layout)[:2] == (done.text, ())
         records, calls = check_object(assembled(compiler, flags, done.text, tmp_path), layout)
         sites = Counter(Record(site.key, site.kind) for site in done.sites)
@@ -713,7 +714,7 @@ def test_the_import_is_cheap() -> None:
     """Nothing but `re` and what that imports: it is paid once a compilation."""
     code = "import re, sys; a = set(sys.modules); import instrument.assembly; print(*set(sys.modules) - a)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"instrument", "instrument.assembly"} | (
+    assert set(done.stdout.split()) == {"instrument", "instrument.assembly", "instrument.hoisted"} | (
         {"__future__"} & set(done.stdout.split())
     )
 
