@@ -28,11 +28,12 @@ def main(words: Sequence[str]) -> int:
     """Prepare the input that `words` name, and assemble it. The exit status is the assembler's, or 1 for --strict."""
     kind, real, layout, strict, verbose, *arguments = words
     name, output = _files(arguments)
-    text = _read(name)
+    read = _read(name)
+    text = _in_one_syntax(read) if kind == "clang" else read
     prepared = prepare(text, layout, strict == "strict", verbose == "verbose")
     if prepared is None:
         return 1
-    if prepared is not text or name is None:
+    if prepared is not read or name is None:
         _write(name, prepared)
     return assemble(real, arguments if kind == "as" else _for_clang(arguments, name), output)
 
@@ -83,6 +84,14 @@ def assemble(real: str, arguments: list[str], output: str | None) -> int:
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
+
+
+def _in_one_syntax(text: bytes) -> bytes:
+    """With -masm=intel clang 14 to 19 go over to the other syntax behind an asm in a function, if it is not they
+    who assemble the text, and cannot read it themselves then."""
+    if b"\t.intel_syntax noprefix\n" not in text[:256]:
+        return text
+    return text.replace(b"\t.att_syntax\n\t#NO_APP\n", b"\t.intel_syntax noprefix\n\t#NO_APP\n")
 
 
 def _for_clang(arguments: list[str], name: str | None) -> list[str]:
