@@ -115,10 +115,11 @@ def scratch() -> str:
 
 
 def outputs(call: Call) -> list[str]:
-    """The assembly that a call with -S writes."""
-    if call.output is not None:
-        return [call.output]
-    return [_beside(source, ".s") for source in (*call.sources, *call.preprocessed)]
+    """The assembly that a call with -S writes, the objects that one with -c writes, or the program."""
+    suffix = {"-S": ".s", "-c": ".o"}.get(call.stage)
+    if call.output is not None or suffix is None:
+        return [call.output or "a.out"]
+    return [_beside(source, suffix) for source in (*call.sources, *call.preprocessed)]
 
 
 def _source(call: Call) -> str:

@@ -43,7 +43,7 @@ _STAGES = (
 )
 
 # What writes files; and gcc puts macros out with -g3 and -d.
-_UNPREPROCESSED = ("-M", "-Wp,-M", "-save-temps", "--save-temps", "-o", "-g", "-d")
+_UNPREPROCESSED = ("-M", "-Wp,-M", "-save-temps", "--save-temps", "-o", "--output=", "-g", "-d")
 
 
 class Call:
@@ -158,6 +158,8 @@ def _output(option: tuple[str, ...]) -> str | None:
     """What the option names as the output."""
     if len(option) > 1:
         return option[1] if option[0] in ("-o", "--output") else None
+    if option[0].startswith("--output="):
+        return option[0][len("--output=") :]
     return option[0][2:] if option[0].startswith("-o") and not option[0].startswith(("-objc", "-object")) else None
 
 

@@ -6,7 +6,6 @@ Knows command lines and what flags would spoil an answer; must not know what is 
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from instrument import ccwords, unseen
+from instrument import ccwords, process, unseen
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import Unit
 from instrument.shadow import Shadow
@@ -47,7 +46,7 @@ class Rejected(Exception):
 
 def attempt(command: Sequence[str], cwd: Path, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """A compiler's run, whatever comes of it. Raises InstrumentError where there is no such program."""
-    env = {**os.environ, "LC_ALL": "C"}
+    env = {**process.asking(), "LC_ALL": "C"}
     try:
         return subprocess.run(command, cwd=cwd, input=text, capture_output=True, env=env, check=False)
     except OSError as e:

@@ -196,8 +196,7 @@ def _guarded(options: Options, call: Call, way: Callable[[Options, Call], int]) 
     # where a key is hidden (EXPORT_STATIC_CALL_TRAMP).
     why = lines[0].removeprefix("instrument: error: ")
     _say(f"warning: the calls of {' '.join(call.sources) or 'the program'} go by their trampolines: {why}")
-    _log(options, call, "fallback")
-    return _on_trampolines(options, call)
+    return _on_trampolines(options, call) if _log(options, call, "fallback") else 2
 
 
 def _failure(error: Exception, verbose: bool) -> tuple[int, list[str]]:
@@ -303,21 +302,26 @@ def _with(call: Call, flags: Sequence[str]) -> list[str]:
 
 
 def _done(options: Options, call: Call, status: int) -> int:
-    if status == 0:
-        _log(options, call, options.mode)
+    if status == 0 and not _log(options, call, options.mode):
+        return 2
     return status
 
 
-def _log(options: Options, call: Call, outcome: str) -> None:
-    """One write of one line, so that compiles that run at once do not mix theirs."""
+def _log(options: Options, call: Call, outcome: str) -> bool:
+    """One write of one line, so that compiles that run at once do not mix theirs. False, and told, if it fails."""
     if not options.log:
-        return
+        return True
     import json
 
     line = {"outcome": outcome, "mode": options.mode, "sources": call.sources, "output": call.output}
-    descriptor = os.open(options.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    os.write(descriptor, f"{json.dumps(line)}\n".encode())
-    os.close(descriptor)
+    try:
+        descriptor = os.open(options.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(f"{json.dumps(line)}\n".encode())
+    except OSError as error:
+        _say(f"error: cannot write {options.log}: {error.strerror} [IN008]")
+        return False
+    return True
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+DEPENDENCIES = ("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES")
+"""With these set, gcc and clang add to the file that they name whenever they preprocess."""
+
 _kept_stdin = False
 
 
@@ -79,13 +82,19 @@ def _missing(name: str, error: OSError) -> None:
     print(f"instrument: error: the compiler '{name}' cannot be run: {error.strerror} [IN010]", file=sys.stderr)
 
 
+def asking() -> dict[str, str]:
+    """The environment of a compiler that only answers a question: without what would have it write dependencies."""
+    return {name: value for name, value in os.environ.items() if name not in DEPENDENCIES}
+
+
 def output_of(command: list[str]) -> bytes | None:
     """What `command` prints, None if it cannot be run or fails. (subprocess takes 10 ms to import.)"""
     _rewind()
     reader, writer = os.pipe()
+    env = asking()
     actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     try:
-        child = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
+        child = os.posix_spawnp(command[0], command, env, file_actions=actions)
     except OSError:
         os.close(reader)
         return None

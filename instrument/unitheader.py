@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import depfile, kept, paths, plan, render, resolve
+from instrument import assembler, depfile, kept, paths, plan, process, render, resolve
 from instrument.ccwords import Call
 from instrument.compiledb import compile_flags
 from instrument.diagnostics import Finding, InstrumentError
@@ -59,7 +59,11 @@ def flags(call: Call, mode: str, layout: str, strict: bool, verbose: bool) -> Gi
 
 
 def forget(call: Call, path: str) -> None:
-    """Take the header out of the dependency files of `call`: make would miss it on the next machine."""
+    """Take the header out of the dependency files of `call`: make would miss it on the next machine.
+
+    Raises InstrumentError, status 2, where one cannot be written; what was compiled is gone then, or the next build
+    would take it for done.
+    """
     for name in _depfiles(call):
         try:
             rule = Path(name).read_bytes()
@@ -68,8 +72,13 @@ def forget(call: Call, path: str) -> None:
         without = depfile.without(rule, path)
         if without != rule:
             temporary = Path(f"{name}.{os.getpid()}.part")
-            temporary.write_bytes(without)
-            temporary.replace(name)
+            try:
+                temporary.write_bytes(without)
+                temporary.replace(name)
+            except OSError as error:
+                for made in (temporary, *map(Path, assembler.outputs(call))):
+                    made.unlink(missing_ok=True)
+                raise InstrumentError(Finding("IN008", f"cannot write {name}: {error.strerror}"), status=2) from None
 
 
 def _unit(call: Call, source: str, here: Path) -> Unit:
@@ -112,7 +121,7 @@ def _depfiles(call: Call) -> list[str]:
         elif word.startswith(("-Wp,-MD,", "-Wp,-MMD,")):
             names.append(word.split(",")[2])
         asked = asked or word in _DEPENDENCIES
-    for variable in ("DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"):
+    for variable in process.DEPENDENCIES:
         names += os.environ.get(variable, "").split()[:1]
     return names + (_default_depfiles(call) if asked else [])
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from instrument import unitheader
+from instrument.ccwords import Call
+from instrument.diagnostics import InstrumentError
 from tests.toolchain import COMPILERS, INCLUDE, ROOT, attempt, run, runtime_object
 
 LAUNCHER = (sys.executable, "-m", "instrument", "cc")
@@ -397,6 +401,54 @@ def test_a_failure_of_ours_is_one_line_or_a_fallback(project: Path, monkeypatch:
     assert [json.loads(line)["outcome"] for line in Path("log").read_text().splitlines()] == ["fallback"]
     run(["gcc-12", "main.o", "other.o", runtime_object("gcc-12", "-O2"), "-pthread", "-o", "prog"])
     run(["./prog"])
+
+
+def test_an_asm_in_a_function_in_the_other_syntax(project: Path) -> None:
+    Path("asm.c").write_text(f'{HEADER}int f(int x) {{ asm("nop"); return static_call(key)(x, 2.0) + 1; }}\n')
+    launched("clang-19", "-O2", "-masm=intel", INCLUDE, "-c", "asm.c", options=("--mode", "direct", "--strict"))
+    assert sites("asm.o") == 1
+
+
+@pytest.mark.parametrize("mode", ["inline-asm", "direct"])
+def test_an_output_by_its_long_name(mode: str, project: Path) -> None:
+    launched("gcc-12", INCLUDE, "-MD", "-c", "main.c", "--output=long.o", options=("--mode", mode))
+    assert sites("long.o") >= 1
+    assert "instrument-" not in Path("long.d").read_text()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("variable", ["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"])
+def test_dependencies_that_the_environment_asks_for(
+    variable: str, mode: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("none.c").write_text("#include <static_call.h>\nint none;\n")
+    monkeypatch.setenv(variable, "plain.d")
+    run(["gcc-12", INCLUDE, "-c", "none.c"])
+    for name in ("none", "main"):
+        monkeypatch.setenv(variable, f"{name}.d")
+        launched("gcc-12", INCLUDE, "-c", f"{name}.c", options=("--mode", mode))
+    assert Path("none.d").read_bytes() == Path("plain.d").read_bytes()
+    assert Path("main.d").read_text().count("main.o:") == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--fallback",)])
+def test_a_log_that_cannot_be_written(options: tuple[str, ...], project: Path) -> None:
+    for log, why in (("/dev/full", "No space left on device"), ("none/log", "No such file or directory")):
+        done = attempt([*LAUNCHER, *options, "--log", log, "--", "gcc-12", INCLUDE, "-c", "main.c"])
+        assert (done.returncode, done.stderr) == (2, f"instrument: error: cannot write {log}: {why} [IN008]\n")
+
+
+def test_a_dependency_file_that_cannot_be_rewritten(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    Path("a.o").write_text("an object")
+    Path("a.d").write_text("a.o: a.c \\\n /tmp/keys.h\n")
+    with pytest.raises(InstrumentError) as failed:
+        unitheader.forget(Call(["gcc", "-MD", "-c", "a.c"]), "/tmp/keys.h")
+    assert failed.value.status == 2 and "cannot write a.d" in failed.value.findings[0].message
+    assert [path.name for path in Path().glob("a.*")] == ["a.d"]
 
 
 def test_a_killed_compile_leaves_nothing_half_written(project: Path) -> None:
