@@ -31,12 +31,14 @@ class Why(StrEnum):
     ADDRESS = "address"
     FORM = "form"
     HAND = "hand"
+    CHECKED = "checked"
 
 
 WORDS = {
     Why.ADDRESS: "its address is taken, so a call through that pointer goes by the trampoline",
     Why.FORM: "the instruction is no plain call, jump or branch to the trampoline",
     Why.HAND: "it is written by hand, in an asm",
+    Why.CHECKED: "what follows checks that the call was made, which a nop is not (-mspeculative-load-hardening)",
 }
 
 
@@ -114,6 +116,9 @@ _FILE = rb"\n[ \t]*\.file[ \t]+(\d+)[ \t]+%b(?:[ \t]+%b)?" % (_STRING, _STRING)
 # The labels that stand before the stub of a site and behind the site, whether we wrote it or a wrapper's asm.
 _STUB = rb"\.Lsb\w*:\s*\Z"
 _BEHIND = rb"\s*\n\.Lse\w*:"
+
+# Behind a call whose return address clang then looks for below the stack: without one it spoils the stack pointer.
+_CHECKED = rb"[^\n]*\n\.Lslh_ret_addr\d+:"
 
 # A trampoline that jumps through its slot: gcc hands on the words of the header, clang prints its own.
 _SLOT_JUMP = (
@@ -373,6 +378,9 @@ class _Reader:
 
     def _prepare(self, start: int, end: int, operation: bytes, symbol: bytes, key: bytes) -> None:
         operation = operation.removesuffix(b"q")
+        if operation == b"call" and _expression(_CHECKED).match(self._text, end):
+            self._leave(key, Why.CHECKED)
+            return
         kind = 0 if operation == b"call" else 1 if operation == b"jmp" else 2
         number, section = len(self.sites), self._here.section
         bound = number if section is None else self._bound.setdefault(section, number)

@@ -187,6 +187,11 @@ def test_bookkeeping_is_neither(text: str) -> None:
     assert done.rest
 
 
+def test_a_call_whose_return_address_is_checked() -> None:
+    assert reasons("\tcallq\t__SCT__k@PLT # x\n.Lslh_ret_addr0:\n") == [Why.CHECKED]
+    assert kinds("\tjmp\t__SCT__k@PLT # TAILCALL\n.Lslh_ret_addr0:\n") == [("k", "jump")]
+
+
 def test_every_reason_has_words() -> None:
     assert set(WORDS) == set(Why)
 
