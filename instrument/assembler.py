@@ -8,7 +8,6 @@ each of cc1, as and collect2, and there is one place for it, which others use.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 
 from instrument import __version__
@@ -34,7 +33,7 @@ while [ $n -gt 0 ]; do
 done
 [ -n "$out" ] || exec {real} "$@"
 trap 'rm -f "$out.$$.part"' EXIT
-{real} "$@" && mv -f "$out.$$.part" "$out"
+{real} "$@" && mv -f "$out.$$.part" "$out" && trap - EXIT
 """
 
 _PREPARING = """\
@@ -68,7 +67,7 @@ def whole(call: Call) -> list[str]:
     """The flags with which the compiler's objects are there whole or not at all; clang sees to that itself."""
     if is_clang(call):
         return []
-    script = _WHOLE.format(version=__version__, real=shlex.quote(_real(call)))
+    script = _WHOLE.format(version=__version__, real=_quoted(_real(call)))
     return [f"-B{_folder(script)}"]
 
 
@@ -82,10 +81,10 @@ def preparing(call: Call, layout: str, strict: bool, verbose: bool) -> list[str]
         # An object that was compiled with another version of the tool is not this one's: ccache must see that.
         state=_state(here),
         kind="clang" if clang else "as",
-        python=shlex.quote(sys.executable),
-        standin=shlex.quote(standin),
+        python=_quoted(sys.executable),
+        standin=_quoted(standin),
         # clang is its own assembler, and has sections that GNU as does not know.
-        real=shlex.quote(call.compiler if clang else _real(call)),
+        real=_quoted(call.compiler if clang else _real(call)),
         layout=layout,
         strict="strict" if strict else "-",
         verbose="verbose" if verbose else "-",
@@ -130,6 +129,11 @@ def _beside(source: str, suffix: str) -> str:
     """The default name of an output: in the working directory, with another suffix."""
     base = source.rpartition("/")[2]
     return (base.rpartition(".")[0] or base) + suffix
+
+
+def _quoted(word: str) -> str:
+    """As shlex.quote has it, whose import takes 5 ms."""
+    return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def _folder(script: str) -> str:

@@ -48,6 +48,16 @@ def quiet(words: Sequence[str], cwd: Path) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[str, ...]:
+    """`words` without what names the input or an output, and without what stops the compiler early."""
+    return tuple(
+        word
+        for option in options(quiet(words, directory))
+        if len(option) > 1 or option[0].startswith("-") or (directory / option[0]).resolve() != source
+        for word in option
+    )
+
+
 def expanded(words: Sequence[str], cwd: Path) -> list[str]:
     """`words` with response files read."""
     return list(_expanded(words, cwd, _DEPTH))

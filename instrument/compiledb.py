@@ -10,12 +10,12 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from instrument import ccflags, ccwords
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.value import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,6 @@ def without_launcher(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words[ccwords.compiler_at(words) :])
 
 
-def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[str, ...]:
-    """`words` without what names the input or an output, and without what stops the compiler early."""
-    return tuple(
-        word
-        for option in ccwords.options(ccflags.quiet(words, directory))
-        if len(option) > 1 or option[0].startswith("-") or (directory / option[0]).resolve() != source
-        for word in option
-    )
-
-
 def _compiler() -> tuple[str, ...]:
     try:
         return without_launcher(shlex.split(os.environ.get("CC", ""))) or ("cc",)
@@ -98,7 +88,7 @@ def _command(path: Path, index: int, entry: Any, flags: Sequence[str]) -> tuple[
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
         raise _unusable(path, f"entry {index}: no command line")
     compiler, *rest = without_launcher(words)
-    return source, Command((compiler, *compile_flags(rest, source, directory), *flags), directory)
+    return source, Command((compiler, *ccflags.compile_flags(rest, source, directory), *flags), directory)
 
 
 def _text(value: Any) -> str:

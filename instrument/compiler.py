@@ -6,21 +6,28 @@ Knows command lines and what flags would spoil an answer; must not know what is 
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from instrument import ccwords, process, unseen
+from instrument import ccwords, process
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import Unit
-from instrument.shadow import Shadow
+
+if TYPE_CHECKING:
+    from instrument.shadow import Shadow
+
+TRANSPARENT = "__sc_transparent_union__"
+"""What the probe has the preprocessor put in place of the attribute: gcc 12 shows a transparent union without its
+members, and a union is passed as its first member is once it has the attribute."""
 
 _PROBE = (
     "-DSTATIC_CALL_PROBE",
-    *(f"-D{name}={unseen.TRANSPARENT.decode()}" for name in ("__transparent_union__", "transparent_union")),
+    *(f"-D{name}={TRANSPARENT}" for name in ("__transparent_union__", "transparent_union")),
 )
 
 # Whatever of these the user has, gcc writes no debug information with it, or elsewhere (parsing.md 3.5); the
@@ -44,16 +51,81 @@ class Rejected(Exception):
     """The compiler does not accept the text; carries its own words."""
 
 
-def attempt(command: Sequence[str], cwd: Path, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+class Done(NamedTuple):
+    """A finished run: its exit status, negative for a signal, and what it has put out."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+meanwhile: list[Callable[[], object]] = []
+"""What will be needed anyway, imports for the most part, done while we wait for compilers; first things first. For a
+process with one thread."""
+
+_early: dict[tuple[str, ...], Done] = {}
+"""Runs without input that have been made before they were asked for."""
+
+
+def attempt(command: Sequence[str], cwd: Path, text: bytes = b"") -> Done:
     """A compiler's run, whatever comes of it. Raises InstrumentError where there is no such program."""
+    if not text and (done := _early.pop(tuple(command), None)):
+        return done
     env = {**process.asking(), "LC_ALL": "C"}
     try:
-        return subprocess.run(command, cwd=cwd, input=text, capture_output=True, env=env, check=False)
+        return (_here if cwd == Path.cwd() else _there)(command, cwd, text, env)
     except OSError as e:
         said = f"{e.strerror}: {e.filename}" if e.filename else str(e.strerror)
         raise InstrumentError(
             Finding("IN010", f"the compiler '{command[0]}' cannot be run", detail=said), status=2
         ) from e
+
+
+def _there(command: Sequence[str], cwd: Path, text: bytes, env: Mapping[str, str]) -> Done:
+    import subprocess  # 10 ms, which a launcher never needs
+
+    done = subprocess.run(command, cwd=cwd, input=text, capture_output=True, env=env, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _here(command: Sequence[str], _: Path, text: bytes, env: Mapping[str, str]) -> Done:
+    files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
+    try:
+        _fill(files[0], text)
+        child = os.posix_spawnp(
+            command[0], [*command], env, file_actions=[(os.POSIX_SPAWN_DUP2, file, i) for i, file in enumerate(files)]
+        )
+        return Done(_waited(child), *map(_content, files[1:]))
+    finally:
+        for file in files:
+            os.close(file)
+
+
+def _waited(child: int) -> int:
+    """The exit status of `child`, which does not outlive us."""
+    try:
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG if meanwhile else 0)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            meanwhile.pop(0)()
+    except BaseException:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise
+
+
+def _fill(file: int, text: bytes) -> None:
+    rest = memoryview(text)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    os.lseek(file, 0, os.SEEK_SET)
+
+
+def _content(file: int) -> bytes:
+    os.lseek(file, 0, os.SEEK_SET)
+    with open(file, "rb", closefd=False) as stream:
+        return stream.read()
 
 
 def run(command: Sequence[str], cwd: Path, text: bytes = b"") -> bytes:
@@ -67,12 +139,21 @@ def run(command: Sequence[str], cwd: Path, text: bytes = b"") -> bytes:
 def preprocess(unit: Unit, tree: Shadow, include_dir: Path) -> bytes:
     """The unit's text as the probe has it, with line markers. Raises Rejected."""
     flags = tree.flags(unit)
-    if any(f.startswith(("-isystem", "-idirafter")) for f in flags):
+    if not tree.empty and any(f.startswith(("-isystem", "-idirafter")) for f in flags):
         flags += _uncanonical(driver(flags), unit.cwd)
-    how = ("-w", "-E", "-o", "-", *_PROBE, "-I", str(include_dir), tree.main(unit))
-    text = run([*flags, *how], unit.cwd)
+    text = run(_preprocessing(flags, tree.main(unit), include_dir), unit.cwd)
     # gcc puts names out as universal character names; in a literal it means the same.
     return _UCN.sub(lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text) if b"\\U" in text else text
+
+
+def preprocess_early(unit: Unit, include_dir: Path) -> None:
+    """Have `preprocess` find the text of `unit`, which is read where it lies, done. Raises as `attempt`."""
+    command = _preprocessing(unit.command, str(unit.source), include_dir)
+    _early[tuple(command)] = attempt(command, unit.cwd)
+
+
+def _preprocessing(flags: Sequence[str], main: str, include_dir: Path) -> list[str]:
+    return [*flags, "-w", "-E", "-o", "-", *_PROBE, "-I", str(include_dir), main]
 
 
 def driver(words: Sequence[str]) -> tuple[str, ...]:

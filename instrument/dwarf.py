@@ -7,17 +7,14 @@ becomes of the types. Importing it costs elftools (44 ms), so import it only whe
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct.core import ConstructError
-from elftools.elf.elffile import ELFFile
 
 from instrument import objectfile, records
 from instrument.die import QUALIFIERS, RECORDS, elsewhere, length_of, name_of, number_of, type_behind
@@ -37,6 +34,7 @@ from instrument.model import (
     Unknown,
     Void,
 )
+from instrument.value import dataclass, replace
 
 TYPE_PROBE = "__scp_"
 KEY_SYMBOL = "__SCK__"
@@ -63,15 +61,13 @@ def read(data: bytes, keys: Collection[str], *, quad: bool = False) -> dict[str,
 
     `quad` tells that long double is the 128-bit format: debug information has only its size, which is the same.
     """
-    elf = ELFFile(io.BytesIO(data))
-    if not elf.has_dwarf_info():
-        return {}
-    symbols = objectfile.symbols(elf)
+    sections = objectfile.sections(data)
+    symbols = objectfile.symbols(sections)
     defined = {s.name for s in symbols if s.defined}
-    targets = objectfile.targets(elf, symbols)
+    targets = objectfile.targets(sections, symbols)
     types = _Types(quad)
     found: dict[str, Probe] = {}
-    dwarf = objectfile.debug_information(elf, data)
+    dwarf = objectfile.debug_information(data, sections)
     if any(target.static for target in targets.values()):
         # A static function can get a second name only from C, so not one that the file defines in assembly.
         written = _functions(dwarf)

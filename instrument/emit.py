@@ -17,12 +17,12 @@ import shutil
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from instrument import depfile
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.manifest import CONTROL, MANIFEST, Manifest, load
+from instrument.value import dataclass
 
 DEPFILE = f"{CONTROL}/static_call.d"
 STAMP = f"{CONTROL}/stamp"

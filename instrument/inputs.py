@@ -12,7 +12,6 @@ import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes
 from instrument.model import Place, Unit
+from instrument.value import dataclass, field, replace
 
 _VCS = frozenset({".git", ".hg", ".svn"})
 _INCLUDERS = 3

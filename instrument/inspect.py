@@ -12,7 +12,6 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from instrument.assembly import KINDS
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.value import dataclass, field
 
 _SITES, _KEYS = "__static_call_sites", "__static_call_keys"
 _SITE, _KEY = struct.Struct("<iiIi"), struct.Struct("<iiiIiIi")

@@ -11,7 +11,6 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from instrument import unseen
 from instrument.compiler import ERROR, Rejected, compile_text
 from instrument.folded import Folded, replaced
 from instrument.model import CType, Edit, Function, Key, Qualified, Record, Span, Typedef, Unit
+from instrument.value import dataclass, replace
 
 if TYPE_CHECKING:
     from instrument.dwarf import Probe
@@ -52,12 +52,19 @@ class Typed:
 
 
 def read(
-    unit: Unit, own: Folded, bodies: Sequence[Span], calls: Sequence[Edit], declared: Set[str], scratch: Path
+    unit: Unit,
+    own: Folded,
+    bodies: Sequence[Span],
+    calls: Sequence[Edit],
+    declared: Set[str],
+    scratch: Path,
+    whole_text: bool = True,
 ) -> Typed:
     """The `declared` keys, from `own`, the unit's text as it was preprocessed for the probe.
 
     `bodies` are its functions'; `calls` put something in place of each static call that a compiler takes. Raises
-    Rejected if the compiler does not take the text, and WrongMachineError.
+    Rejected if the compiler does not take the text, and WrongMachineError. `whole_text` asks for all of it; without,
+    what is wrong inside of a function may go unnoticed.
     """
     from instrument import dwarf, objectfile
 
@@ -83,7 +90,9 @@ def read(
     hidden = unseen.Text(text)
     option = next(filter(_CONVENTION_OPTION.fullmatch, unit.command), None)
     keys = {name: _key(name, found, name in in_block, hidden, option) for name, found in probes.items()}
-    checked = _checked(unit, whole, {name: key for name, key in keys.items() if not key.block}, scratch)
+    checked = _checked(
+        unit, whole if whole_text else text, {name: key for name, key in keys.items() if not key.block}, scratch
+    )
     return Typed({**keys, **checked}, frozenset(name for name, found in probes.items() if found.defined))
 
 

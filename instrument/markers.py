@@ -10,12 +10,13 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from instrument.diagnostics import Finding
 from instrument.model import Place, Unit
 from instrument.shadow import Shadow
+from instrument.value import dataclass
 
 HEADER = "static_call.h"
 
@@ -62,6 +63,7 @@ def marks(text: bytes) -> list[Mark]:
     return found
 
 
+@cache
 def _path(marker: bytes) -> str:
     """A line marker's file name; the compilers escape quotes and backslashes, and gcc other bytes in octal."""
     plain = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8)]) if len(m[1]) == 3 else bytes(m[1]), marker)
@@ -72,7 +74,7 @@ def entry(unit: Unit, include_dir: Path, markers: Sequence[Mark]) -> Mark | None
     """The marker with which the text first enters our static_call.h, or a copy of it."""
     seen: set[str] = set()
     for mark in markers:
-        if mark.by is not None and mark.file not in seen and Path(mark.file).name == HEADER:
+        if mark.by is not None and mark.file not in seen and mark.file.rpartition("/")[2] == HEADER:
             seen.add(mark.file)
             whole = unit.cwd / mark.file
             if whole.parent.resolve() == include_dir.resolve() or (whole.is_file() and _OURS in whole.read_bytes()):

@@ -10,12 +10,12 @@ import io
 import re
 import struct
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from elftools.elf.elffile import ELFFile
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
 from instrument.model import Target
+from instrument.value import dataclass
 
 TARGET_PROBE = "__sci_"
 
@@ -28,32 +28,83 @@ def is_x86_64(data: bytes) -> bool:
 _R_X86_64_64, _R_X86_64_32 = 1, 10
 _STT_FUNC, _STT_SECTION = 2, 3
 _STB_LOCAL, _STB_WEAK = 0, 2
-_SHN_UNDEF = 0
+_SHN_UNDEF, _SHN_XINDEX = 0, 0xFFFF
+_SHT_SYMTAB, _SHT_RELA, _SHT_NOBITS = 2, 4, 8
+_SHF_COMPRESSED = 0x800
+_HEADER = struct.Struct("<IIQQQQIIQQ")
 
 # gcc appends ".0" to a static of a function, clang puts "function." before it.
 _TARGET = re.compile(rf"(?:^|\.){TARGET_PROBE}([^.]+)(?:\.\d+)?$")
 
 
-def debug_information(elf: ELFFile, data: bytes) -> Any:
+class Section(NamedTuple):
+    """An entry of the section table: `name`, ELF's own numbers, and its bytes as they are in the file."""
+
+    name: str
+    kind: int
+    flags: int
+    link: int
+    info: int
+    offset: int
+    data: bytes
+
+
+def sections(data: bytes) -> list[Section]:
+    """The sections of an object for x86-64. Raises struct.error where the table is not whole."""
+    (table,) = struct.unpack_from("<Q", data, 40)
+    size, count, names = struct.unpack_from("<HHH", data, 58)
+    first = _HEADER.unpack_from(data, table)
+    # ELF has the true numbers in the first entry where they are too big for the file's header.
+    count, names = count or first[5], first[6] if names == _SHN_XINDEX else names
+    headers = [_HEADER.unpack_from(data, table + size * i) for i in range(count)]
+    text = data[headers[names][4] :][: headers[names][5]]
+    return [
+        Section(
+            text[name:].partition(b"\0")[0].decode("utf-8", "surrogateescape"),
+            *(kind, flags, link, info, offset),
+            data[offset : offset + size] if kind != _SHT_NOBITS else b"",
+        )
+        for name, kind, flags, _, offset, size, link, info, _, _ in headers
+    ]
+
+
+def debug_information(data: bytes, found: Sequence[Section]) -> Any:
     """The debug information with its relocations applied, as if each section lay at 0.
 
-    All of them lead into other debug sections, or to code, which nothing here looks at. elftools does this as
-    well, but takes 0.3 ms for each, two thirds of the whole time; compressed sections are left to it.
+    All of them lead into other debug sections, or to code, which nothing here looks at. elftools does this as well,
+    but takes 0.3 ms for each, two thirds of the whole time, and as long again to import what reads any ELF file;
+    compressed sections are left to it.
     """
-    relocations = list(elf.iter_sections("SHT_RELA"))
-    targets = [elf.get_section(section["sh_info"]) for section in relocations]
-    if any(target.compressed for target in targets):
-        return elf.get_dwarf_info()
+    if any(section.flags & _SHF_COMPRESSED or section.name.startswith(".zdebug_") for section in found):
+        from elftools.elf.elffile import ELFFile
+
+        return ELFFile(io.BytesIO(data)).get_dwarf_info()
+    relocations = {section.info: section.data for section in found if section.kind == _SHT_RELA}
+    by_name = {
+        section.name: _relocated(section.data, relocations.get(i, b""))
+        for i, section in enumerate(found)
+        if section.name.startswith(".debug_")
+    }
+    # Which sections it asks for differs between releases; each parameter has the section's name.
+    code = DWARFInfo.__init__.__code__
+    wanted = [word for word in code.co_varnames[: code.co_argcount] if word.endswith("_sec")]
+    described = {
+        word: DebugSectionDescriptor(io.BytesIO(by_name[name]), name, 0, len(by_name[name]), 0)
+        if (name := f".{word.removesuffix('_sec')}") in by_name
+        else None
+        for word in wanted
+    }
+    return DWARFInfo(config=DwarfConfig(True, "x64", 8), **described)
+
+
+def _relocated(data: bytes, relocations: bytes) -> bytes:
     done = bytearray(data)
-    for section, target in zip(relocations, targets, strict=True):
-        if target.name.startswith(".debug_"):
-            for offset, info, addend in struct.iter_unpack("<QQq", section.data()):
-                at = target["sh_offset"] + offset
-                if info & 0xFFFFFFFF == _R_X86_64_32:
-                    struct.pack_into("<I", done, at, addend & 0xFFFFFFFF)
-                elif info & 0xFFFFFFFF == _R_X86_64_64:
-                    struct.pack_into("<q", done, at, addend)
-    return ELFFile(io.BytesIO(done)).get_dwarf_info(relocate_dwarf_sections=False)
+    for offset, info, addend in struct.iter_unpack("<QQq", relocations):
+        if info & 0xFFFFFFFF == _R_X86_64_32:
+            struct.pack_into("<I", done, offset, addend & 0xFFFFFFFF)
+        elif info & 0xFFFFFFFF == _R_X86_64_64:
+            struct.pack_into("<q", done, offset, addend)
+    return bytes(done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +126,12 @@ class Symbol:
         return Target(self.name, self.bind == _STB_LOCAL)
 
 
-def targets(elf: ELFFile, symbols: Sequence[Symbol]) -> dict[str, Target]:
+def targets(sections: Sequence[Section], symbols: Sequence[Symbol]) -> dict[str, Target]:
     """Key -> the function that its `__sci_` pointer is relocated to."""
     probes = [(m[1], s) for s in symbols if (m := _TARGET.search(s.name))]
     if not probes:
         return {}
-    relocations = _relocations(elf, {s.section for _, s in probes})
+    relocations = _relocations(sections, {s.section for _, s in probes})
     functions: dict[tuple[int, int], set[Target]] = {}
     for s in symbols:
         if s.kind == _STT_FUNC:
@@ -98,12 +149,12 @@ def targets(elf: ELFFile, symbols: Sequence[Symbol]) -> dict[str, Target]:
     return {key: next(iter(names)) for key, names in named.items() if len(names) == 1}
 
 
-def symbols(elf: ELFFile) -> list[Symbol]:
-    """The symbol table. Read by hand: elftools takes 40 us a symbol, and sqlite3.c has 3,000."""
-    table = elf.get_section_by_name(".symtab")
+def symbols(found: Sequence[Section]) -> list[Symbol]:
+    """The symbol table."""
+    table = next((section for section in found if section.kind == _SHT_SYMTAB), None)
     if table is None:
         return []
-    names = elf.get_section(table["sh_link"]).data()
+    names = found[table.link].data
     return [
         Symbol(
             names[at : names.index(b"\0", at)].decode("utf-8", "surrogateescape"),
@@ -112,16 +163,16 @@ def symbols(elf: ELFFile) -> list[Symbol]:
             section,
             value,
         )
-        for at, info, _, section, value, _ in struct.iter_unpack("<IBBHQQ", table.data())
+        for at, info, _, section, value, _ in struct.iter_unpack("<IBBHQQ", table.data)
     ]
 
 
-def _relocations(elf: ELFFile, sections: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
+def _relocations(found: Sequence[Section], sections: Collection[int]) -> dict[tuple[int, int], tuple[int, int]]:
     """(section, offset) -> (symbol's index, addend) of the 64-bit absolute relocations."""
     return {
-        (section["sh_info"], offset): (info >> 32, addend)
-        for section in elf.iter_sections("SHT_RELA")
-        if section["sh_info"] in sections
-        for offset, info, addend in struct.iter_unpack("<QQq", section.data())
+        (section.info, offset): (info >> 32, addend)
+        for section in found
+        if section.kind == _SHT_RELA and section.info in sections
+        for offset, info, addend in struct.iter_unpack("<QQq", section.data)
         if info & 0xFFFFFFFF == _R_X86_64_64
     }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instrument import __version__, compiledb, emit, fragment, inputs, paths, scan
@@ -20,6 +19,7 @@ from instrument.includes import Includes
 from instrument.inputs import Inputs
 from instrument.manifest import CONTROL, MANIFEST, Manifest
 from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan
+from instrument.value import dataclass, field, replace
 
 _API_HEADER = "static_call.h"
 _OURS = b"__SC_PICK"

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instrument import ccflags, compiler, inlining, keytypes, markers, rejection, surroundings
+from instrument import ccflags, compiler, inlining, keytypes, markers, surroundings
 from instrument.compiler import Rejected
 from instrument.diagnostics import Finding
 from instrument.folded import Folded, fold, replaced
@@ -21,6 +20,7 @@ from instrument.markers import Mark
 from instrument.model import Api, Edit, Key, Place, Span, Unit
 from instrument.scan import Group, declarations, groups
 from instrument.shadow import SITE, Shadow
+from instrument.value import dataclass, field, replace
 
 # Each begins with a literal, which `re` looks for ten times as fast as for anything else.
 _SITE = re.compile(SITE.encode() + rb"(\d+)\b")
@@ -116,7 +116,7 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int, copied: bool =
         # An undeclared key is a finding of its own; the compiler would only say the same again.
         if answer.sound and answer.declared:
             calls = list(_callees(sites, tree, answer.whole))
-            typed = keytypes.read(unit, own, bodies, calls, answer.declared, scratch)
+            typed = keytypes.read(unit, own, bodies, calls, answer.declared, scratch, whole_text=copied)
             return replace(answer, keys=typed.keys, defined=typed.defined)
         if answer.sound and not sites:
             # Nothing is to be learned, but whether it is C.
@@ -125,6 +125,8 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int, copied: bool =
     except keytypes.WrongMachineError:
         return replace(answer, findings=(*answer.findings, _wrong_machine(unit, tree)))
     except Rejected as e:
+        from instrument import rejection
+
         return Answer(unit, failure=rejection.finding(unit, tree, include_dir, str(e)))
 
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from instrument import __version__, declare, templates, wrapper
 from instrument.model import Form, KeyPlan, Layout, Mode, Target
 from instrument.plan import Plan
+from instrument.value import dataclass
 
 SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SITE_COMPACT_ASM"}
 
@@ -38,6 +37,11 @@ def view(plan: KeyPlan) -> KeyView:
 
 def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
     """The generated headers by name, to lie side by side in OUT/static_call."""
+    return {name: header(name, plan, mode, layout) for name in ("static_call.h", "static_call_keys.h")}
+
+
+def header(name: str, plan: Plan, mode: Mode, layout: Layout) -> bytes:
+    """One of the generated headers."""
     values = {
         "version": __version__,
         "mode": mode.value,
@@ -45,5 +49,4 @@ def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
         "site": SITE_MACROS.get(layout),
         "keys": [view(key) for key in plan.keys],
     }
-    names = ("static_call.h", "static_call_keys.h")
-    return {name: templates.render(f"{name}.j2", **values) for name in names}
+    return templates.render(f"{name}.j2", **values)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from instrument.diagnostics import Finding
 from instrument.model import CALLS, DEFINITIONS, Api, Fate, Form, KeyPlan, Mode, Refusal, Scanned, SitePlan, Token
+from instrument.value import dataclass
 
 SCHEMA_VERSION = 1
 

@@ -6,10 +6,7 @@ Knows how the units' answers come together. Must not know how a unit is asked, o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instrument import unify
@@ -30,6 +27,7 @@ from instrument.model import (
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
 from instrument.surroundings import OTHER_REGISTERS
+from instrument.value import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,8 @@ def resolve(
     will be compiled (`copied`). What is wrong with a unit is a finding of the result; raises InstrumentError, with
     status 2, where the compiler cannot be run.
     """
-    with (
-        shadow(root, files, scanned, contents, links or {}) as tree,
-        ThreadPoolExecutor(max_workers=max(1, jobs)) as pool,
-    ):
-        asked = [pool.submit(ask, unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
-        answers = _forgiven([answer.result() for answer in asked], tree)
+    with shadow(root, files, scanned, contents, links or {}) as tree:
+        answers = _forgiven(_asked(units, tree, include_dir, jobs, copied), tree)
     trouble = [*_troubles(answers, tree, scanned), *_torn(answers, tree)]
     failed = _failed(answers, tree, trouble)
     answers = _without(answers, tree, failed)
@@ -91,6 +85,16 @@ def resolve(
     )
     findings = dict.fromkeys(found.finding for found in (*trouble, *disagreements))
     return Resolved(resolution, tuple(findings), failed)
+
+
+def _asked(units: Sequence[Unit], tree: Shadow, include_dir: Path, jobs: int, copied: bool) -> list[Answer]:
+    if jobs == 1:
+        return [ask(unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        asked = [pool.submit(ask, unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
+        return [answer.result() for answer in asked]
 
 
 def _forgiven(answers: Sequence[Answer], tree: Shadow) -> list[Answer]:
@@ -163,7 +167,9 @@ def _torn(answers: Sequence[Answer], tree: Shadow) -> Iterator[_Trouble]:
 
 
 def _unknown(key: str, answer: Answer, tree: Shadow, place: Place | None) -> Finding:
-    close = difflib.get_close_matches(key, sorted(answer.declared), 1)
+    from difflib import get_close_matches
+
+    close = get_close_matches(key, sorted(answer.declared), 1)
     return Finding(
         "IN002",
         f"the key '{key}' is not declared in {_source(answer, tree)}",

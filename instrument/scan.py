@@ -17,11 +17,11 @@ import re
 import string
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from instrument.model import Api, Include, Place, Scanned, Span, Token
+from instrument.value import dataclass
 
 __all__ = [
     "Declaration",
@@ -109,25 +109,31 @@ def _lexer(words: bytes = b"", first: bytes = b"", marks: bytes = b"") -> re.Pat
     return re.compile(rb"(?:" + skip + rb"){0,99}(?:" + rb"|".join(items) + rb")?")
 
 
-_API = _lexer(b"|".join(api.encode() for api in Api), bytes({ord(api[0]) for api in Api}))
-_PARENS = _lexer(marks=b"(),")
-_BRACES = _lexer(marks=b"{}")
-_DIRECTIVES = _lexer()
-_ANY = re.compile(rb"(?:" + _BLANK + rb"|\n(?!" + _HASH + rb"))*(?:" + _DIRECTIVE + rb"|(?P<mark>[^\s\0]))?")
-_LINE = re.compile(rb"(?:[^\n\"'/0-9]++|" + _UNIT + rb"|[/0-9])*")
-_PIECE = re.compile(rb"(?P<space>(?:\s|\0|" + _COMMENT + rb")+)|" + _UNIT + rb"|[^\s\0\"'/0-9]++|[/0-9]")
-_MACRO = re.compile(
-    rb"define" + _BLANK + rb"*(?P<name>(?:[\w$\x80-\xff]|" + _UCN + rb")+)(?:\((?:" + _COMMENT + rb"|[^)])*\))?"
-)
+@cache
+def _api() -> re.Pattern[bytes]:
+    return _lexer(b"|".join(api.encode() for api in Api), bytes({ord(api[0]) for api in Api}))
+
+
+@cache
+def _expression(source: bytes) -> re.Pattern[bytes]:
+    """Compiled only when a text needs it: all together take 20 ms, and no text of a compiler's launcher needs all."""
+    return re.compile(source)
+
+
+_PARENS, _BRACES = b"(),", b"{}"
+_ANY = rb"(?:" + _BLANK + rb"|\n(?!" + _HASH + rb"))*(?:" + _DIRECTIVE + rb"|(?P<mark>[^\s\0]))?"
+_LINE = rb"(?:[^\n\"'/0-9]++|" + _UNIT + rb"|[/0-9])*"
+_PIECE = rb"(?P<space>(?:\s|\0|" + _COMMENT + rb")+)|" + _UNIT + rb"|[^\s\0\"'/0-9]++|[/0-9]"
+_MACRO = rb"define" + _BLANK + rb"*(?P<name>(?:[\w$\x80-\xff]|" + _UCN + rb")+)(?:\((?:" + _COMMENT + rb"|[^)])*\))?"
 
 _OWNERS = (
     rb"(?:__attribute(?:__)?|__asm(?:__)?|asm|__declspec|_Alignas|alignas|_Atomic|_BitInt"
     rb"|__typeof(?:__)?|typeof|typeof_unqual)(?=(?:\s|\#[^\n]*+)*\()"
 )
-_TOP = _lexer(_OWNERS, b"_at", b"(){}[];=")
+_TOP = (_OWNERS, b"_at", b"(){}[];=")
 """Between declarations; the words are those whose parentheses hold no parameters. Line markers may intervene."""
 
-_GLUE = re.compile(_SPLICE.pattern + rb"(?=[\w\\])")
+_GLUE = _SPLICE.pattern + rb"(?=[\w\\])"
 _WORD_BYTES = frozenset(bytes((c,)) for c in b"0123456789_" + string.ascii_letters.encode())
 
 # A file with this many groups that never close is not C; looking on to its end for each would take forever.
@@ -236,12 +242,12 @@ class Lexed:
 
     def line_end(self, m: re.Match[bytes]) -> int:
         """Where the directive that `m` starts ends."""
-        return _LINE.match(self.text, m.end()).end()  # type: ignore[union-attr]
+        return _expression(_LINE).match(self.text, m.end()).end()  # type: ignore[union-attr]
 
     def line(self, m: re.Match[bytes]) -> _Line:
         """The directive that `m` starts."""
         directive, macro, body, end = m["directive"] or m["include"], None, m.end(), self.line_end(m)
-        if directive == b"define" and (define := _MACRO.match(self.text, body, end)):
+        if directive == b"define" and (define := _expression(_MACRO).match(self.text, body, end)):
             macro, body = _str(define["name"]), define.end()
         return _Line(_str(directive) if directive else None, macro, body, end)
 
@@ -273,7 +279,7 @@ class Lexed:
 
     def opens(self, at: int, end: int) -> bool:
         """Whether a parenthesis is the next token."""
-        return next(self._marks(_ANY, at, end), (b"", 0, 0))[0] == b"("
+        return next(self._marks(_expression(_ANY), at, end), (b"", 0, 0))[0] == b"("
 
     def parens(self, at: int, limit: int) -> _Parens | None:
         """The parenthesised text that is the next token, if it closes before `limit`."""
@@ -282,7 +288,7 @@ class Lexed:
         if self._unclosed > _PATIENCE:
             limit = min(limit, at + _REACH)
         start = comma = -1
-        for mark, position, depth in self._marks(_PARENS, at, limit):
+        for mark, position, depth in self._marks(_lexer(marks=_PARENS), at, limit):
             if start < 0:
                 start = position
             elif mark == b"," and depth == 1 and comma < 0:
@@ -299,7 +305,7 @@ class Lexed:
         if parens is None:
             return Group(name, text, None, "", None, None, False, in_body)
         stop = parens.close if parens.comma < 0 else parens.comma
-        pieces = list(_PIECE.finditer(self.text, parens.open + 1, stop))
+        pieces = list(_expression(_PIECE).finditer(self.text, parens.open + 1, stop))
         first = b"".join(b" " if m["space"] else m[0] for m in pieces).strip(b" ")
         solid = [m.span() for m in pieces if not m["space"]]
         return Group(
@@ -340,13 +346,13 @@ def mentions(data: bytes) -> bool:
         return True
     if b"\\" not in data:
         return False
-    glued = (data[m.start() - 1 : m.start()] for m in _GLUE.finditer(data))
+    glued = (data[m.start() - 1 : m.start()] for m in _expression(_GLUE).finditer(data))
     return any(map(_WORD_BYTES.__contains__, glued)) and _named(_SPLICE.sub(b"", data))
 
 
 def holds_directive(data: bytes) -> bool:
     """Whether a directive starts in `data`, which starts with a token."""
-    return any(m["hash"] for m in _DIRECTIVES.finditer(Lexed(data).text))
+    return any(m["hash"] for m in _lexer().finditer(Lexed(data).text))
 
 
 def _named(data: bytes) -> bool:
@@ -360,7 +366,7 @@ def scan(data: bytes, path: str = "") -> Scanned:
     tokens: list[Token] = []
     includes: list[Include] = []
     directive: re.Match[bytes] | None = None
-    for m in _API.finditer(lexed.text):
+    for m in _api().finditer(lexed.text):
         if m["hash"]:
             directive = m
             if m["header"] and m["header"][1:-1] == HEADER:
@@ -429,7 +435,8 @@ def declarations(data: bytes) -> list[Declaration]:
     at = depth = 0
     begin = 1  # behind the newline that Lexed puts before the text
     owned = parameters = assigned = False
-    while (m := _TOP.match(lexed.text, at)) and m.end() > at:
+    top = _lexer(*_TOP)
+    while (m := top.match(lexed.text, at)) and m.end() > at:
         at = m.end()
         if m["hash"]:
             at = lexed.line_end(m)
@@ -460,7 +467,7 @@ def declarations(data: bytes) -> list[Declaration]:
 def _closing(lexed: Lexed, at: int) -> int:
     """The offset behind the brace that closes the one before `at`."""
     depth, line_end = 1, at
-    for m in _BRACES.finditer(lexed.text, at):
+    for m in _lexer(marks=_BRACES).finditer(lexed.text, at):
         if m["hash"]:
             line_end = lexed.line_end(m)
         elif m["mark"] and m.start("mark") >= line_end:

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from instrument import ccwords
 from instrument.model import Scanned, Token, Unit
+from instrument.value import dataclass, field
 
 SITE = "__scs_"
 
@@ -60,7 +58,8 @@ class Site:
 class Shadow:
     """The copy of `root` at `top`; `scratch` is a directory for what is made from it; both go away together.
 
-    `links` are the tree's own, `including` the files whose own text has an #include of static_call.h.
+    `links` are the tree's own, `including` the files whose own text has an #include of static_call.h. An `empty` copy
+    is searched by nobody: the compiler reads the tree itself.
     """
 
     root: Path
@@ -69,6 +68,7 @@ class Shadow:
     sites: tuple[Site, ...]
     links: Mapping[str, str] = field(default_factory=dict)
     including: frozenset[str] = frozenset()
+    empty: bool = False
 
     def main(self, unit: Unit) -> str:
         """The path to compile in place of the unit's source."""
@@ -111,7 +111,7 @@ class Shadow:
         return found
 
     def _mapped(self, path: str, cwd: Path) -> str:
-        relative = _relative(cwd / path, self.root)
+        relative = None if self.empty else _relative(cwd / path, self.root)
         if relative is None:
             return path
         copy = self.top / relative
@@ -138,6 +138,9 @@ def shadow(
     links: Mapping[str, str],
 ) -> Iterator[Shadow]:
     """A shadow of `root` for as long as the context lasts."""
+    import shutil
+    import tempfile
+
     root = root.resolve()
     temporary = Path(tempfile.mkdtemp(prefix="instrument-")).resolve()
     try:
@@ -146,7 +149,7 @@ def shadow(
         sites = tuple(Site(path, t) for path in sorted(scanned) for t in scanned[path].tokens if t.is_call)
         _fill(root, top, files, _renamed(sites, contents), links)
         including = frozenset(path for path, found in scanned.items() if found.includes)
-        yield Shadow(root, top, scratch, sites, links, including)
+        yield Shadow(root, top, scratch, sites, links, including, empty=not (files or sites or links))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import assembler, depfile, kept, paths, plan, process, render, resolve
+from instrument import assembler, compiler, kept, paths, process
+from instrument.ccflags import compile_flags
 from instrument.ccwords import Call
-from instrument.compiledb import compile_flags
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import Form, KeyPlan, Layout, Mode, Unit
 
@@ -24,6 +26,19 @@ _NAME = "static_call_keys.h"
 # In what is no C (assembly with #include, C++) the macros would say nothing.
 _HEAD = b"#if !defined __ASSEMBLER__ && !defined __cplusplus\n#define STATIC_CALL_INSTRUMENTED 1\n"
 _DEPENDENCIES = ("-MD", "-MMD", "--write-dependencies", "--write-user-dependencies")
+
+
+def _templates() -> None:
+    from instrument import templates
+
+    templates.environment().get_template(f"{_NAME}.j2")
+
+
+# In the order in which they are needed: they take as long as the compilers that are asked meanwhile.
+_AHEAD: tuple[Callable[[], object], ...] = (
+    *(partial(import_module, f"instrument.{name}") for name in ("resolve", "dwarf", "plan", "render")),
+    _templates,
+)
 
 
 class Given(NamedTuple):
@@ -40,6 +55,10 @@ def flags(call: Call, mode: str, layout: str, strict: bool, verbose: bool) -> Gi
     """
     here = Path.cwd()
     units = [_unit(call, source, here) for source in call.sources]
+    compiler.meanwhile += _AHEAD
+    compiler.preprocess_early(units[0], paths.INCLUDE_DIR)
+    from instrument import resolve
+
     asked = resolve.resolve(here, (), {}, {}, units, paths.INCLUDE_DIR, 1, copied=False)
     codes = {finding.code for finding in asked.findings}
     if codes - {"IN001", "IN005"}:
@@ -49,10 +68,12 @@ def flags(call: Call, mode: str, layout: str, strict: bool, verbose: bool) -> Gi
         return Given(("-DSTATIC_CALL_DIRECT",))
     if codes or not (asked.resolution.hidden or asked.resolution.defined):
         return Given()
+    from instrument import plan, render
+
     planned = plan.plan({}, {}, asked.resolution, Mode(mode))
     called = [key for key in planned.keys if key.key.name in asked.resolution.hidden]
     _tell(call, called, mode, strict, verbose)
-    text = render.headers(planned, Mode(mode), Layout(layout))[_NAME]
+    text = render.header(_NAME, planned, Mode(mode), Layout(layout))
     path = kept.keep(_NAME, _HEAD + text + b"#endif\n")
     # First, so that it is there before anything of the user's; and in debug information, without our directory.
     return Given(("-include", path, f"-ffile-prefix-map={os.path.dirname(path)}=static_call"), path)  # noqa: PTH120
@@ -64,6 +85,8 @@ def forget(call: Call, path: str) -> None:
     Raises InstrumentError, status 2, where one cannot be written; what was compiled is gone then, or the next build
     would take it for done.
     """
+    from instrument import depfile
+
     for name in _depfiles(call):
         try:
             rule = Path(name).read_bytes()

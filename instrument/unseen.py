@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
-from instrument import bitfields
+from instrument import bitfields, compiler
 from instrument.model import Content, CType, Function, Qualified, Record, Typedef
+from instrument.value import dataclass, replace
 
-TRANSPARENT = b"__sc_transparent_union__"
-"""What the probe has the preprocessor put in place of the attribute: gcc 12 shows a transparent union without its
-members, and a union is passed as its first member is once it has the attribute."""
+TRANSPARENT = compiler.TRANSPARENT.encode()
 
 _TOKEN = re.compile(rb""""(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|(?P<word>[A-Za-z_$][\w$]*)|[{};]""")
 

@@ -99,6 +99,24 @@ def test_the_two_dashes_may_be_left_out(project: Path) -> None:
         assert sites("other.o") == 1
 
 
+def test_a_header_that_the_working_directory_has(project: Path) -> None:
+    """-I. leads to it, and nothing else."""
+    Path("below").mkdir()
+    Path("below/main.c").write_text(OTHER.replace('"keys.h"', "<keys.h>"))
+    launched("gcc-12", "-O2", "-I.", INCLUDE, "-c", "below/main.c", options=("--strict",))
+    assert sites("main.o") == 1
+
+
+def test_how_often_the_compiler_is_started(project: Path) -> None:
+    """Preprocessed text, types, the types held against the compiler, where its assembler is; and the compile."""
+    counting = project / "counting"
+    counting.write_text(f'#!/bin/sh\necho "$*" >>{project}/runs\nexec gcc-12 "$@"\n')
+    counting.chmod(0o755)
+    launched(counting, "-O2", INCLUDE, "-c", "other.c", options=("--strict",))
+    assert sites("other.o") == 1
+    assert len(Path("runs").read_text().splitlines()) == 5
+
+
 def sites(binary: Path | str) -> int:
     """How many call sites a binary records."""
     sections = run(["readelf", "-SW", binary])
