@@ -33,18 +33,22 @@ def spawn(command: list[str], **env: str) -> int:
     import signal
 
     _rewind()
+    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # A signal that comes as soon as the child is there has to wait until there is somebody who forwards it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, stops)
     try:
-        child = os.posix_spawnp(command[0], command, {**os.environ, **env})
+        child = os.posix_spawnp(command[0], command, {**os.environ, **env}, setsigmask=mask)
     except OSError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _missing(command[0], error)
         return 127
 
     def forward(number: int, frame: object) -> None:
         os.kill(child, number)
 
-    stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     caught = [number for number in stops if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, forward) for number in caught}
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     status = os.waitpid(child, 0)[1]
     for number, handler in before.items():
         signal.signal(number, handler)
