@@ -65,6 +65,8 @@ def flags(call: Call, mode: str, layout: str, strict: bool, verbose: bool) -> Gi
         raise InstrumentError(*asked.findings)
     if "IN001" in codes:
         # The compiler tells better what is wrong, and if it finds nothing the calls go by their trampolines.
+        if strict and _accepted(call):
+            raise InstrumentError(*asked.findings)
         return Given(("-DSTATIC_CALL_DIRECT",))
     if codes or not (asked.resolution.hidden or asked.resolution.defined):
         return Given()
@@ -77,6 +79,12 @@ def flags(call: Call, mode: str, layout: str, strict: bool, verbose: bool) -> Gi
     path = kept.keep(_NAME, _HEAD + text + b"#endif\n")
     # First, so that it is there before anything of the user's; and in debug information, without our directory.
     return Given(("-include", path, f"-ffile-prefix-map={os.path.dirname(path)}=static_call"), path)  # noqa: PTH120
+
+
+def _accepted(call: Call) -> bool:
+    """Whether the compiler finds nothing wrong with what it did not take when it was asked about keys."""
+    words = (word for word in call.preprocessing() if word not in ("-E", "-P"))
+    return process.output_of([call.compiler, "-DSTATIC_CALL_DIRECT", *words, "-fsyntax-only"]) is not None
 
 
 def forget(call: Call, path: str) -> None:

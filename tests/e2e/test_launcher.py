@@ -209,6 +209,21 @@ def test_what_could_have_calls_and_has_none(text: str, compiler: str, project: P
         assert Path("f.o").read_bytes() == plain
 
 
+def test_strict_fails_where_only_the_question_does(project: Path) -> None:
+    """A compiler that takes the sources, but nothing of ours beside them: the calls are whole, on their trampolines."""
+    picky = project / "picky"
+    picky.write_text('#!/bin/sh\ncase "$*" in *STATIC_CALL_PROBE*) exit 1 ;; esac\nexec gcc-12 "$@"\n')
+    picky.chmod(0o755)
+    words = (str(picky), "-O2", INCLUDE, "-c", "other.c")
+    done = attempt([*LAUNCHER, "--strict", "--", *words])
+    assert done.returncode == 1 and "[IN001]" in done.stderr and not Path("other.o").exists()
+    launched(*words)
+    assert sites("other.o") == 0
+    Path("other.c").write_text("int wrong(\n#include <static_call.h>\n")
+    done = attempt([*LAUNCHER, "--strict", "--", *words])
+    assert done.returncode == 1 and "other.c:" in done.stderr and "[IN001]" not in done.stderr
+
+
 def test_strict_in_mode_direct(project: Path) -> None:
     Path("value.c").write_text('#include "keys.h"\nint (*value(void))(int, double) { return static_call(key); }\n')
     words = ("gcc-12", "-O2", INCLUDE, "-c", "value.c")
