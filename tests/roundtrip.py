@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from instrument import plan, report, rewrite, structure
@@ -45,10 +44,12 @@ def instrumented(data: bytes, mode: Mode) -> Run:
 def called_by_rewriting(scanned: Scanned) -> set[int]:
     """Calls of static_call_cond(), which becomes `(void)...`, behind the bare name of a macro, which it would call.
 
-    No C has that: of all words only return, else and do stand before such a call.
+    No C has that: of all words only return, else and do stand before such a call. What stands between the two may be
+    rewritten itself, in a line that is a directive's, so any bare name before it counts.
     """
-    pairs = pairwise(token for token in scanned.tokens if token.directive is None)
-    return {token.name.start for before, token in pairs if before.parens is None and token.api is Api.COND}
+    bare = min((token.name.start for token in scanned.tokens if token.parens is None), default=None)
+    conditional = (token.name.start for token in scanned.tokens if token.api is Api.COND)
+    return {start for start in conditional if bare is not None and start > bare}
 
 
 def check(data: bytes, mode: Mode = Mode.INLINE_ASM) -> None:

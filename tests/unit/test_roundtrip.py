@@ -83,6 +83,7 @@ ANYTHING = st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([*WORDS, *
 @example([b"static_call(f, static_call(k)(1))(2)"], Mode.INLINE_ASM)
 @example([b"static_call(k // c\r)(1) + (2\n)(3)"], Mode.INLINE_ASM)
 @example([b"static_call(k\n/\\\n*x*/#line 3\n)(1)"], Mode.INLINE_ASM)
+@example([b"static_call\n#\\static_call(k)(1)\nstatic_call_cond(k)("], Mode.INLINE_ASM)
 def test_tokens_of_c_in_any_order(pieces: list[bytes], mode: Mode) -> None:
     roundtrip.check(b"".join(pieces), mode)
 
