@@ -249,7 +249,8 @@ static bool is_protected(uintptr_t address)
 
 /*
  * Release: who reads the new target sees what was written before the update. By /proc/self/mem it is the kernel's
- * copy of eight aligned bytes, which nothing but static_call_query() and uninstrumented callers can see.
+ * copy of eight aligned bytes, which it promises nobody to make by one store: uninstrumented callers read keys
+ * meanwhile, and far trampolines their slots (docs/runtime.md, Limits).
  */
 static int pages_store_pointer(static_call_fn *where, static_call_fn func)
 {

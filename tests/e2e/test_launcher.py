@@ -210,7 +210,7 @@ def test_what_could_have_calls_and_has_none(text: str, compiler: str, project: P
 
 
 def test_strict_fails_where_only_the_question_does(project: Path) -> None:
-    """A compiler that takes the sources, but nothing of ours beside them: the calls are whole, on their trampolines."""
+    """A compiler that takes the sources but not our question: the calls are whole, on their trampolines."""
     picky = project / "picky"
     picky.write_text('#!/bin/sh\ncase "$*" in *STATIC_CALL_PROBE*) exit 1 ;; esac\nexec gcc-12 "$@"\n')
     picky.chmod(0o755)
