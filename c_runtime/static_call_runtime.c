@@ -28,6 +28,7 @@
 #include "src/library.c"
 #include "src/update.c"
 #include "src/inspect.c"
+#include "src/describe.c"
 #include "src/return0.c"
 #else
 #include "src/pointer.c"

@@ -21,6 +21,7 @@
  *   insn.c     the bytes of each form
  *   memory.c   arrays that grow; no malloc, since a key may be the allocator
  *   inspect.c  what a program may ask
+ *   describe.c where tools find all that from outside
  */
 #ifndef STATIC_CALL_RUNTIME_INTERNAL_H
 #define STATIC_CALL_RUNTIME_INTERNAL_H
