@@ -13,10 +13,11 @@ SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SI
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """One key as the templates see it."""
+    """One key as the templates see it. `reason` is the code of what keeps it on its trampoline."""
 
     name: str
     comment: str
+    reason: str | None
     symbol: Target | None
     wrapper: wrapper.Wrapper | None
 
@@ -32,7 +33,8 @@ def comment(plan: KeyPlan) -> str:
 
 def view(plan: KeyPlan) -> KeyView:
     built = wrapper.build(plan.key.name, plan.signature) if plan.form is Form.INLINE and plan.signature else None
-    return KeyView(plan.key.name, comment(plan), plan.key.symbol, built)
+    reason = plan.refusal.code if plan.refusal and not built else None
+    return KeyView(plan.key.name, comment(plan), reason, plan.key.symbol, built)
 
 
 def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:

@@ -21,6 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from instrument.assembly import Left
+
+_REASON = b'\t.pushsection .static_call_reasons, "MS", @progbits, 1\n\t.asciz "%b"\n\t.popsection\n'
 _WITH_VALUE = frozenset({"-o", "-I", "--defsym", "-MD", "--MD", "--debug-prefix-map"})
 
 
@@ -52,7 +55,13 @@ def prepare(text: bytes, layout: str, strict: bool, verbose: bool) -> bytes | No
     for left in prepared.left if strict or verbose else ():
         severity = "error" if strict else "note"
         print(f"instrument: {severity}: '{left.key}': {assembly.WORDS[left.why]} [IN040]", file=sys.stderr)
-    return None if strict and prepared.left else prepared.text
+    return None if strict and prepared.left else prepared.text + _reasons(prepared.left)
+
+
+def _reasons(left: Sequence[Left]) -> bytes:
+    """For `instrument inspect`, as the generated header has them in the other modes; the linker makes one of each."""
+    found = sorted({f"{reason.key} IN040:{reason.why.value}" for reason in left})
+    return b"".join(_REASON % reason.encode("utf-8", "surrogateescape") for reason in found)
 
 
 def prepare_file(name: str, layout: str, strict: bool, verbose: bool, to_stdout: bool) -> bool:

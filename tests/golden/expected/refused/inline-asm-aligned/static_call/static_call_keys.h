@@ -3,58 +3,71 @@
 #ifndef STATIC_CALL_KEYS_H
 #define STATIC_CALL_KEYS_H
 
+/* Why keys have no wrapper, for `instrument inspect`: strings that are not loaded, one each in the linked file. */
+#define __SC_REASON(words) \
+	__asm__(".pushsection .static_call_reasons, \"MS\", @progbits, 1\n\t.asciz \"" words "\"\n\t.popsection");
+
 /* fill: trampoline, struct big (struct big, int); parameter 1 (struct big) is on the stack, as every argument of class MEMORY [IN020] */
 #define __SC_INIT_fill ~, __SC_JUMP("__SCI__fill")
 #define __SC_ALIAS_fill ~, __SC_NAME_fill
 #define __SC_NAME_fill() extern __typeof__(__SCT__fill) __SCI__fill \
 	__attribute__((__alias__("fill"), __used__, __visibility__("hidden"))) __SC_LIKE(fill)
+__SC_REASON("fill IN020")
 
 /* flex: trampoline, int (struct flexible); parameter 1 (struct flexible) has an array without elements, which compilers pass in different ways [IN038] */
 #define __SC_INIT_flex ~, __SC_JUMP("__SCI__flex")
 #define __SC_ALIAS_flex ~, __SC_NAME_flex
 #define __SC_NAME_flex() extern __typeof__(__SCT__flex) __SCI__flex \
 	__attribute__((__alias__("flex"), __used__, __visibility__("hidden"))) __SC_LIKE(flex)
+__SC_REASON("flex IN038")
 
 /* load: trampoline, int (struct atomic); parameter 1 (struct atomic) has an _Atomic member, which compilers pass in different ways [IN038] */
 #define __SC_INIT_load ~, __SC_JUMP("__SCI__load")
 #define __SC_ALIAS_load ~, __SC_NAME_load
 #define __SC_NAME_load() extern __typeof__(__SCT__load) __SCI__load \
 	__attribute__((__alias__("load"), __used__, __visibility__("hidden"))) __SC_LIKE(load)
+__SC_REASON("load IN038")
 
 /* nine: trampoline, double (double, double, double, double, double, double, double, double, double); parameter 9 (double) is on the stack: not enough registers are left [IN020] */
 #define __SC_INIT_nine ~, __SC_JUMP("__SCI__nine")
 #define __SC_ALIAS_nine ~, __SC_NAME_nine
 #define __SC_NAME_nine() extern __typeof__(__SCT__nine) __SCI__nine \
 	__attribute__((__alias__("nine"), __used__, __visibility__("hidden"))) __SC_LIKE(nine)
+__SC_REASON("nine IN020")
 
 /* pack: trampoline, struct packed (struct packed); the result (struct packed) has a member that is not aligned, which compilers pass in different ways [IN038] */
 #define __SC_INIT_pack ~, __SC_JUMP("__SCI__pack")
 #define __SC_ALIAS_pack ~, __SC_NAME_pack
 #define __SC_NAME_pack() extern __typeof__(__SCT__pack) __SCI__pack \
 	__attribute__((__alias__("pack"), __used__, __visibility__("hidden"))) __SC_LIKE(pack)
+__SC_REASON("pack IN038")
 
 /* pad: trampoline, struct padded (struct padded); the result (struct padded) may have an unnamed bit-field, which compilers pass in different ways [IN038] */
 #define __SC_INIT_pad ~, __SC_JUMP("__SCI__pad")
 #define __SC_ALIAS_pad ~, __SC_NAME_pad
 #define __SC_NAME_pad() extern __typeof__(__SCT__pad) __SCI__pad \
 	__attribute__((__alias__("pad"), __used__, __visibility__("hidden"))) __SC_LIKE(pad)
+__SC_REASON("pad IN038")
 
 /* seven: trampoline, int (int, int, int, int, int, int, int); parameter 7 (int) is on the stack: not enough registers are left [IN020] */
 #define __SC_INIT_seven ~, __SC_JUMP("__SCI__seven")
 #define __SC_ALIAS_seven ~, __SC_NAME_seven
 #define __SC_NAME_seven() extern __typeof__(__SCT__seven) __SCI__seven \
 	__attribute__((__alias__("seven"), __used__, __visibility__("hidden"))) __SC_LIKE(seven)
+__SC_REASON("seven IN020")
 
 /* sum: trampoline, long (int, ...); the function takes further arguments after parameter 1 [IN022] */
 #define __SC_INIT_sum ~, __SC_JUMP("__SCI__sum")
 #define __SC_ALIAS_sum ~, __SC_NAME_sum
 #define __SC_NAME_sum() extern __typeof__(__SCT__sum) __SCI__sum \
 	__attribute__((__alias__("sum"), __used__, __visibility__("hidden"))) __SC_LIKE(sum)
+__SC_REASON("sum IN022")
 
 /* wide: trampoline, long double (long double, long double); parameter 1 (long double) is on the stack, as every x87 argument [IN020] */
 #define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
 #define __SC_ALIAS_wide ~, __SC_NAME_wide
 #define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \
 	__attribute__((__alias__("wide"), __used__, __visibility__("hidden"))) __SC_LIKE(wide)
+__SC_REASON("wide IN020")
 
 #endif

@@ -3,46 +3,57 @@
 #ifndef STATIC_CALL_KEYS_H
 #define STATIC_CALL_KEYS_H
 
+/* Why keys have no wrapper, for `instrument inspect`: strings that are not loaded, one each in the linked file. */
+#define __SC_REASON(words) \
+	__asm__(".pushsection .static_call_reasons, \"MS\", @progbits, 1\n\t.asciz \"" words "\"\n\t.popsection");
+
 /* both: trampoline, float (int, float, const char *, double); the mode is trampoline [IN035] */
 #define __SC_INIT_both ~, __SC_JUMP("__SCI__both")
 #define __SC_ALIAS_both ~, __SC_NAME_both
 #define __SC_NAME_both() extern __typeof__(__SCT__both) __SCI__both \
 	__attribute__((__alias__("both"), __used__, __visibility__("hidden"))) __SC_LIKE(both)
+__SC_REASON("both IN035")
 
 /* narrow: trampoline, signed char (signed char, unsigned char, short, id_t_, _Bool, enum colour); the mode is trampoline [IN035] */
 #define __SC_INIT_narrow ~, __SC_JUMP("__SCI__narrow")
 #define __SC_ALIAS_narrow ~, __SC_NAME_narrow
 #define __SC_NAME_narrow() extern __typeof__(__SCT__narrow) __SCI__narrow \
 	__attribute__((__alias__("narrow"), __used__, __visibility__("hidden"))) __SC_LIKE(narrow)
+__SC_REASON("narrow IN035")
 
 /* nothing: trampoline, void (void); the mode is trampoline [IN035] */
 #define __SC_INIT_nothing ~, __SC_JUMP("__SCI__nothing")
 #define __SC_ALIAS_nothing ~, __SC_NAME_nothing
 #define __SC_NAME_nothing() extern __typeof__(__SCT__nothing) __SCI__nothing \
 	__attribute__((__alias__("nothing"), __used__, __visibility__("hidden"))) __SC_LIKE(nothing)
+__SC_REASON("nothing IN035")
 
 /* reals: trampoline, double (float, double, float, double, float, double, float, double); the mode is trampoline [IN035] */
 #define __SC_INIT_reals ~, __SC_JUMP("__SCI__reals")
 #define __SC_ALIAS_reals ~, __SC_NAME_reals
 #define __SC_NAME_reals() extern __typeof__(__SCT__reals) __SCI__reals \
 	__attribute__((__alias__("reals"), __used__, __visibility__("hidden"))) __SC_LIKE(reals)
+__SC_REASON("reals IN035")
 
 /* text: trampoline, const char *(void); the mode is trampoline [IN035] */
 #define __SC_INIT_text ~, __SC_JUMP("__SCI__text")
 #define __SC_ALIAS_text ~, __SC_NAME_text
 #define __SC_NAME_text() extern __typeof__(__SCT__text) __SCI__text \
 	__attribute__((__alias__("text"), __used__, __visibility__("hidden"))) __SC_LIKE(text)
+__SC_REASON("text IN035")
 
 /* truth: trampoline, _Bool (int); the mode is trampoline [IN035] */
 #define __SC_INIT_truth ~, __SC_JUMP("__SCI__truth")
 #define __SC_ALIAS_truth ~, __SC_NAME_truth
 #define __SC_NAME_truth() extern __typeof__(__SCT__truth) __SCI__truth \
 	__attribute__((__alias__("truth"), __used__, __visibility__("hidden"))) __SC_LIKE(truth)
+__SC_REASON("truth IN035")
 
 /* wide: trampoline, unsigned long (long, unsigned long, volatile const char *, int (*)[4], visit, void **); the mode is trampoline [IN035] */
 #define __SC_INIT_wide ~, __SC_JUMP("__SCI__wide")
 #define __SC_ALIAS_wide ~, __SC_NAME_wide
 #define __SC_NAME_wide() extern __typeof__(__SCT__wide) __SCI__wide \
 	__attribute__((__alias__("wide"), __used__, __visibility__("hidden"))) __SC_LIKE(wide)
+__SC_REASON("wide IN035")
 
 #endif

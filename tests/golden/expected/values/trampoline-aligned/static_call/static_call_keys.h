@@ -3,148 +3,176 @@
 #ifndef STATIC_CALL_KEYS_H
 #define STATIC_CALL_KEYS_H
 
+/* Why keys have no wrapper, for `instrument inspect`: strings that are not loaded, one each in the linked file. */
+#define __SC_REASON(words) \
+	__asm__(".pushsection .static_call_reasons, \"MS\", @progbits, 1\n\t.asciz \"" words "\"\n\t.popsection");
+
 /* constant: trampoline, struct point (fixed); the mode is trampoline [IN035] */
 #define __SC_INIT_constant ~, __SC_JUMP("__SCI__constant")
 #define __SC_ALIAS_constant ~, __SC_NAME_constant
 #define __SC_NAME_constant() extern __typeof__(__SCT__constant) __SCI__constant \
 	__attribute__((__alias__("constant_0"), __used__, __visibility__("hidden"))) __SC_LIKE(constant_0)
+__SC_REASON("constant IN035")
 
 /* log: trampoline, int (const char *, __builtin_va_list); the mode is trampoline [IN035] */
 #define __SC_INIT_log ~, __SC_JUMP("__SCI__log")
 #define __SC_ALIAS_log ~, __SC_NAME_log
 #define __SC_NAME_log() extern __typeof__(__SCT__log) __SCI__log \
 	__attribute__((__alias__("log_0"), __used__, __visibility__("hidden"))) __SC_LIKE(log_0)
+__SC_REASON("log IN035")
 
 /* v_aligned: trampoline, struct aligned (int, struct aligned); the mode is trampoline [IN035] */
 #define __SC_INIT_v_aligned ~, __SC_JUMP("__SCI__v_aligned")
 #define __SC_ALIAS_v_aligned ~, __SC_NAME_v_aligned
 #define __SC_NAME_v_aligned() extern __typeof__(__SCT__v_aligned) __SCI__v_aligned \
 	__attribute__((__alias__("aligned_0"), __used__, __visibility__("hidden"))) __SC_LIKE(aligned_0)
+__SC_REASON("v_aligned IN035")
 
 /* v_big: trampoline, struct big (int, struct point); the mode is trampoline [IN035] */
 #define __SC_INIT_v_big ~, __SC_JUMP("__SCI__v_big")
 #define __SC_ALIAS_v_big ~, __SC_NAME_v_big
 #define __SC_NAME_v_big() extern __typeof__(__SCT__v_big) __SCI__v_big \
 	__attribute__((__alias__("big_0"), __used__, __visibility__("hidden"))) __SC_LIKE(big_0)
+__SC_REASON("v_big IN035")
 
 /* v_bits: trampoline, struct bits (struct bits); the mode is trampoline [IN035] */
 #define __SC_INIT_v_bits ~, __SC_JUMP("__SCI__v_bits")
 #define __SC_ALIAS_v_bits ~, __SC_NAME_v_bits
 #define __SC_NAME_v_bits() extern __typeof__(__SCT__v_bits) __SCI__v_bits \
 	__attribute__((__alias__("bits_0"), __used__, __visibility__("hidden"))) __SC_LIKE(bits_0)
+__SC_REASON("v_bits IN035")
 
 /* v_bytes: trampoline, struct bytes (struct bytes); the mode is trampoline [IN035] */
 #define __SC_INIT_v_bytes ~, __SC_JUMP("__SCI__v_bytes")
 #define __SC_ALIAS_v_bytes ~, __SC_NAME_v_bytes
 #define __SC_NAME_v_bytes() extern __typeof__(__SCT__v_bytes) __SCI__v_bytes \
 	__attribute__((__alias__("bytes_0"), __used__, __visibility__("hidden"))) __SC_LIKE(bytes_0)
+__SC_REASON("v_bytes IN035")
 
 /* v_complexd: trampoline, double _Complex (double _Complex); the mode is trampoline [IN035] */
 #define __SC_INIT_v_complexd ~, __SC_JUMP("__SCI__v_complexd")
 #define __SC_ALIAS_v_complexd ~, __SC_NAME_v_complexd
 #define __SC_NAME_v_complexd() extern __typeof__(__SCT__v_complexd) __SCI__v_complexd \
 	__attribute__((__alias__("complexd_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexd_0)
+__SC_REASON("v_complexd IN035")
 
 /* v_complexf: trampoline, float _Complex (float _Complex); the mode is trampoline [IN035] */
 #define __SC_INIT_v_complexf ~, __SC_JUMP("__SCI__v_complexf")
 #define __SC_ALIAS_v_complexf ~, __SC_NAME_v_complexf
 #define __SC_NAME_v_complexf() extern __typeof__(__SCT__v_complexf) __SCI__v_complexf \
 	__attribute__((__alias__("complexf_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexf_0)
+__SC_REASON("v_complexf IN035")
 
 /* v_complexl: trampoline, long double _Complex (int); the mode is trampoline [IN035] */
 #define __SC_INIT_v_complexl ~, __SC_JUMP("__SCI__v_complexl")
 #define __SC_ALIAS_v_complexl ~, __SC_NAME_v_complexl
 #define __SC_NAME_v_complexl() extern __typeof__(__SCT__v_complexl) __SCI__v_complexl \
 	__attribute__((__alias__("complexl_0"), __used__, __visibility__("hidden"))) __SC_LIKE(complexl_0)
+__SC_REASON("v_complexl IN035")
 
 /* v_full: trampoline, int (signed char, short, unsigned char, int, long, _Bool, double, float, double, double, double, double, double, float); the mode is trampoline [IN035] */
 #define __SC_INIT_v_full ~, __SC_JUMP("__SCI__v_full")
 #define __SC_ALIAS_v_full ~, __SC_NAME_v_full
 #define __SC_NAME_v_full() extern __typeof__(__SCT__v_full) __SCI__v_full \
 	__attribute__((__alias__("full_0"), __used__, __visibility__("hidden"))) __SC_LIKE(full_0)
+__SC_REASON("v_full IN035")
 
 /* v_huge: trampoline, huge_t (huge_t); the mode is trampoline [IN035] */
 #define __SC_INIT_v_huge ~, __SC_JUMP("__SCI__v_huge")
 #define __SC_ALIAS_v_huge ~, __SC_NAME_v_huge
 #define __SC_NAME_v_huge() extern __typeof__(__SCT__v_huge) __SCI__v_huge \
 	__attribute__((__alias__("huge_0"), __used__, __visibility__("hidden"))) __SC_LIKE(huge_0)
+__SC_REASON("v_huge IN035")
 
 /* v_mixed: trampoline, struct mixed (int, struct mixed); the mode is trampoline [IN035] */
 #define __SC_INIT_v_mixed ~, __SC_JUMP("__SCI__v_mixed")
 #define __SC_ALIAS_v_mixed ~, __SC_NAME_v_mixed
 #define __SC_NAME_v_mixed() extern __typeof__(__SCT__v_mixed) __SCI__v_mixed \
 	__attribute__((__alias__("mixed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(mixed_0)
+__SC_REASON("v_mixed IN035")
 
 /* v_nested: trampoline, struct nested (struct nested); the mode is trampoline [IN035] */
 #define __SC_INIT_v_nested ~, __SC_JUMP("__SCI__v_nested")
 #define __SC_ALIAS_v_nested ~, __SC_NAME_v_nested
 #define __SC_NAME_v_nested() extern __typeof__(__SCT__v_nested) __SCI__v_nested \
 	__attribute__((__alias__("nested_0"), __used__, __visibility__("hidden"))) __SC_LIKE(nested_0)
+__SC_REASON("v_nested IN035")
 
 /* v_number: trampoline, union number (union number); the mode is trampoline [IN035] */
 #define __SC_INIT_v_number ~, __SC_JUMP("__SCI__v_number")
 #define __SC_ALIAS_v_number ~, __SC_NAME_v_number
 #define __SC_NAME_v_number() extern __typeof__(__SCT__v_number) __SCI__v_number \
 	__attribute__((__alias__("number_0"), __used__, __visibility__("hidden"))) __SC_LIKE(number_0)
+__SC_REASON("v_number IN035")
 
 /* v_packed: trampoline, enum packed (enum packed); the mode is trampoline [IN035] */
 #define __SC_INIT_v_packed ~, __SC_JUMP("__SCI__v_packed")
 #define __SC_ALIAS_v_packed ~, __SC_NAME_v_packed
 #define __SC_NAME_v_packed() extern __typeof__(__SCT__v_packed) __SCI__v_packed \
 	__attribute__((__alias__("packed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(packed_0)
+__SC_REASON("v_packed IN035")
 
 /* v_point: trampoline, struct point (struct point, int); the mode is trampoline [IN035] */
 #define __SC_INIT_v_point ~, __SC_JUMP("__SCI__v_point")
 #define __SC_ALIAS_v_point ~, __SC_NAME_v_point
 #define __SC_NAME_v_point() extern __typeof__(__SCT__v_point) __SCI__v_point \
 	__attribute__((__alias__("point_0"), __used__, __visibility__("hidden"))) __SC_LIKE(point_0)
+__SC_REASON("v_point IN035")
 
 /* v_quad: trampoline, quad_t (quad_t); the mode is trampoline [IN035] */
 #define __SC_INIT_v_quad ~, __SC_JUMP("__SCI__v_quad")
 #define __SC_ALIAS_v_quad ~, __SC_NAME_v_quad
 #define __SC_NAME_v_quad() extern __typeof__(__SCT__v_quad) __SCI__v_quad \
 	__attribute__((__alias__("quad_0"), __used__, __visibility__("hidden"))) __SC_LIKE(quad_0)
+__SC_REASON("v_quad IN035")
 
 /* v_real: trampoline, long double (int); the mode is trampoline [IN035] */
 #define __SC_INIT_v_real ~, __SC_JUMP("__SCI__v_real")
 #define __SC_ALIAS_v_real ~, __SC_NAME_v_real
 #define __SC_NAME_v_real() extern __typeof__(__SCT__v_real) __SCI__v_real \
 	__attribute__((__alias__("real_0"), __used__, __visibility__("hidden"))) __SC_LIKE(real_0)
+__SC_REASON("v_real IN035")
 
 /* v_small: trampoline, vec4s (vec4s); the mode is trampoline [IN035] */
 #define __SC_INIT_v_small ~, __SC_JUMP("__SCI__v_small")
 #define __SC_ALIAS_v_small ~, __SC_NAME_v_small
 #define __SC_NAME_v_small() extern __typeof__(__SCT__v_small) __SCI__v_small \
 	__attribute__((__alias__("small_0"), __used__, __visibility__("hidden"))) __SC_LIKE(small_0)
+__SC_REASON("v_small IN035")
 
 /* v_swapped: trampoline, struct swapped (struct swapped, double); the mode is trampoline [IN035] */
 #define __SC_INIT_v_swapped ~, __SC_JUMP("__SCI__v_swapped")
 #define __SC_ALIAS_v_swapped ~, __SC_NAME_v_swapped
 #define __SC_NAME_v_swapped() extern __typeof__(__SCT__v_swapped) __SCI__v_swapped \
 	__attribute__((__alias__("swapped_0"), __used__, __visibility__("hidden"))) __SC_LIKE(swapped_0)
+__SC_REASON("v_swapped IN035")
 
 /* v_triple: trampoline, struct triple (struct triple); the mode is trampoline [IN035] */
 #define __SC_INIT_v_triple ~, __SC_JUMP("__SCI__v_triple")
 #define __SC_ALIAS_v_triple ~, __SC_NAME_v_triple
 #define __SC_NAME_v_triple() extern __typeof__(__SCT__v_triple) __SCI__v_triple \
 	__attribute__((__alias__("triple_0"), __used__, __visibility__("hidden"))) __SC_LIKE(triple_0)
+__SC_REASON("v_triple IN035")
 
 /* v_unnamed: trampoline, unnamed (unnamed); the mode is trampoline [IN035] */
 #define __SC_INIT_v_unnamed ~, __SC_JUMP("__SCI__v_unnamed")
 #define __SC_ALIAS_v_unnamed ~, __SC_NAME_v_unnamed
 #define __SC_NAME_v_unnamed() extern __typeof__(__SCT__v_unnamed) __SCI__v_unnamed \
 	__attribute__((__alias__("unnamed_0"), __used__, __visibility__("hidden"))) __SC_LIKE(unnamed_0)
+__SC_REASON("v_unnamed IN035")
 
 /* v_vector: trampoline, struct vector (struct vector, vec4f); the mode is trampoline [IN035] */
 #define __SC_INIT_v_vector ~, __SC_JUMP("__SCI__v_vector")
 #define __SC_ALIAS_v_vector ~, __SC_NAME_v_vector
 #define __SC_NAME_v_vector() extern __typeof__(__SCT__v_vector) __SCI__v_vector \
 	__attribute__((__alias__("vector_0"), __used__, __visibility__("hidden"))) __SC_LIKE(vector_0)
+__SC_REASON("v_vector IN035")
 
 /* v_x87: trampoline, struct x87 (int); the mode is trampoline [IN035] */
 #define __SC_INIT_v_x87 ~, __SC_JUMP("__SCI__v_x87")
 #define __SC_ALIAS_v_x87 ~, __SC_NAME_v_x87
 #define __SC_NAME_v_x87() extern __typeof__(__SCT__v_x87) __SCI__v_x87 \
 	__attribute__((__alias__("x87_0"), __used__, __visibility__("hidden"))) __SC_LIKE(x87_0)
+__SC_REASON("v_x87 IN035")
 
 #endif
