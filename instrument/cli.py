@@ -31,7 +31,8 @@ Compiler flags for files that no compile_commands.json tells of go after --:
 `instrument cc -- gcc ...` compiles without a copy (`instrument cc --help`); what --mode direct writes is compiled so.
 
 For build files: --cflags, --libs, --makefile, --include-dir, --cmakedir, --pkgconfigdir and --bazeldir
-print where the runtime is; `instrument inspect BINARY` tells its call sites;
+print where the runtime is; `instrument inspect BINARY` tells its call sites, `instrument ps PID` and
+`instrument trace PID` what a live process calls; --gdb prints the script for gdb;
 `instrument explain CODE` says what a code in a message means.
 
 A C file with an error is left out of OUT, the others are done all the same.
@@ -48,6 +49,7 @@ _QUESTIONS = {
     "--cmakedir": "the StaticCall_DIR of CMake's find_package",
     "--pkgconfigdir": "the PKG_CONFIG_PATH of staticcall.pc",
     "--bazeldir": "the Bazel repository of the runtime",
+    "--gdb": "the script that gdb is to source",
     "--version": "the version",
 }
 """What prints one line and does no work."""
@@ -92,6 +94,7 @@ def _quick(words: Sequence[str]) -> int | None:
         "--cmakedir": lambda: str(paths.CMAKE_DIR),
         "--pkgconfigdir": lambda: str(paths.PKGCONFIG_DIR),
         "--bazeldir": lambda: str(paths.C_RUNTIME),
+        "--gdb": lambda: str(paths.GDB_SCRIPT),
     }
     if not words or any(word not in answers for word in words):
         return None
@@ -105,15 +108,23 @@ def _quoted(path: os.PathLike[str]) -> str:
     return shlex.quote(os.fspath(path))
 
 
-def _inspect(words: list[str]) -> int:
-    from instrument import inspect
+def _looking(words: list[str]) -> int:
+    """The commands that look into binaries and processes."""
     from instrument.diagnostics import InstrumentError
 
     try:
-        return inspect.main(words[1:])
+        if words[0] == "inspect":
+            from instrument import inspect
+
+            return inspect.main(words[1:])
+        from instrument import ps
+
+        return (ps.ps if words[0] == "ps" else ps.trace)(words[1:])
     except InstrumentError as error:
         print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
         return error.status
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 2
 
 
 def _explain(command: list[str]) -> int:
@@ -124,12 +135,12 @@ def _explain(command: list[str]) -> int:
     if unknown:
         return _fail(f"no such code: {unknown[0]}{_meant(unknown[0].upper(), CODES)}")
     for code in [word.upper() for word in words] or CODES:
-        kind = "an error" if code < "IN020" else "a reason for a lower form"
+        kind = "an error" if code < "IN020" else "a reason for a lower form" if code < "IN050" else "about a binary"
         print(f"{code}: {CODES[code]} ({kind})")
     return 0
 
 
-_COMMANDS = {"explain": _explain, "inspect": _inspect}
+_COMMANDS = {"explain": _explain, "inspect": _looking, "ps": _looking, "trace": _looking}
 
 # ---- the real work --------------------------------------------------------------------------------
 

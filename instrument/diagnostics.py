@@ -48,6 +48,8 @@ CODES: dict[str, str] = {
     "IN040": "the assembly has the trampoline otherwise than in a call that can be patched",
     "IN041": "the file begins with a precompiled header",
     "IN042": "the compiler makes the code without an assembler",
+    "IN050": "a process cannot be looked into",
+    "IN051": "a binary's tables and its text disagree",
 }
 
 

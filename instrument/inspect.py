@@ -1,228 +1,391 @@
 # SPDX-License-Identifier: MIT
-"""`instrument inspect BINARY...`: the call sites that a binary records, and the calls that stay on trampolines.
+"""`instrument inspect BINARY...`: the keys and sites that a binary records, and the calls that stay on trampolines.
 
-Knows ELF files and the tables of records.h. Must not know C, or how the sites came about.
+Knows how a Binary is chosen from and shown; must not know ELF or the tables.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import struct
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import SymbolTableSection
+from instrument import archive, binary, core, image
+from instrument.assembly import WORDS, Why
+from instrument.binary import Binary
+from instrument.diagnostics import CODES, Finding, InstrumentError
+from instrument.tables import Left, Site
 
-from instrument.assembly import KINDS
-from instrument.diagnostics import Finding, InstrumentError
-from instrument.value import dataclass, field
+if TYPE_CHECKING:
+    import argparse
 
-_SITES, _KEYS = "__static_call_sites", "__static_call_keys"
-_SITE, _KEY = struct.Struct("<iiIi"), struct.Struct("<iiiIiIi")
-_LAYOUTS = {0: "bare", 1: "compact"}
-# call, jmp and jcc with a 32-bit displacement.
-_TRANSFER = re.compile(rb"(?=(?:[\xe8\xe9]|\x0f[\x80-\x8f])(....))", re.DOTALL)
-_LINE = 64
-"""Bytes of a cache line; a displacement within one is written by one store."""
-_EXECUTABLE = 4
+_MOST_SHOWN = 20
+"""Where tables and text disagree, it is in one place or in all."""
+_SORTS = ("address", "key", "file", "function", "form", "layout")
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One record. `address` is None in an object file, which is not laid out yet."""
-
-    key: str
-    kind: str
-    layout: str
-    address: int | None
-    displacement: int | None
-
-    @property
-    def crosses(self) -> bool:
-        """Whether its displacement lies in two cache lines."""
-        return self.displacement is not None and self.displacement % _LINE > _LINE - 4
+# ---- from a path --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """What one file holds. `left` counts, by key, the calls that no record knows: they go by the trampoline."""
+def read(path: str, root: str = "/") -> Iterator[Binary]:
+    """What the file holds: one Binary, or one for each member of an archive that has static calls.
 
-    path: str
-    keys: tuple[str, ...]
-    sites: tuple[Site, ...]
-    left: Mapping[str, int] = field(default_factory=dict)
+    `root` is where the files are that a core names.
 
-
-def read(path: str) -> Binary:
-    """Raises InstrumentError, status 2, for what is no x86-64 ELF file."""
+    Raises InstrumentError, status 2, for what is none of these, damaged, or of another machine.
+    """
     try:
         with Path(path).open("rb") as file:
-            elf = ELFFile(file)
-            if elf["e_machine"] != "EM_X86_64" or elf.elfclass != 64:
-                raise ELFError("not for 64-bit x86-64")
-            return _object(path, elf) if elf["e_type"] == "ET_REL" else _linked(path, elf)
-    except (ELFError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InstrumentError(Finding("IN011", f"cannot read {path}: {why}"), status=2) from None
+            header = file.read(18)
+            if core.is_core(header):
+                yield _of_core(path, root)
+                return
+            data = header + file.read()
+        if archive.is_archive(data):
+            yield from _members(path, data)
+        else:
+            yield binary.of_image(image.load(path, data))
+    except OSError as error:
+        raise image.refuse(path, error.strerror or str(error)) from None
 
 
-def _layout(word: int) -> tuple[str, str]:
-    prefixes, kind = word & 0xFF, word >> 8
-    return KINDS[kind] if kind < len(KINDS) else "unknown", _LAYOUTS.get(prefixes, "aligned")
+def _members(path: str, data: bytes) -> Iterator[Binary]:
+    try:
+        for name, content in archive.members(path, data):
+            # A library may hold anything; what is no object of this machine has no static calls.
+            if content[:4] == b"\x7fELF":
+                found = binary.of_image(image.load(f"{path}({name})", content))
+                if found.keys or found.sites or found.left:
+                    yield found
+    except archive.DamagedError as error:
+        raise image.refuse(path, str(error)) from None
 
 
-# ---- object files: by their relocations -----------------------------------------------------------
+def _of_core(path: str, root: str) -> Binary:
+    from instrument.description import UnknownVersionError
+    from instrument.space import Names
+
+    where = core.Core(path, root)
+    try:
+        found = binary.of_space(where, Names(where), "core")
+    except UnknownVersionError as error:
+        raise image.refuse(path, str(error)) from None
+    missing = where.missing()
+    if not found.runtimes:
+        hint = f" (not there: {', '.join(missing)})" if missing else ""
+        raise image.refuse(path, f"the program that it is of has no runtime of static calls{hint}")
+    if missing and not (found.keys or found.sites):
+        raise image.refuse(path, f"its tables are in {', '.join(missing)}, and that is not there (see --sysroot)")
+    return replace(found, notes=tuple(f"{name} is not there, so its functions have no names" for name in missing))
 
 
-def _object(path: str, elf: ELFFile) -> Binary:
-    sites: list[Site] = []
-    left: Counter[str] = Counter()
-    keys: set[str] = set()
-    for section in elf.iter_sections():
-        if not isinstance(section, RelocationSection):
-            continue
-        target = elf.get_section(section["sh_info"])
-        symbols = elf.get_section(section["sh_link"])
-        assert isinstance(symbols, SymbolTableSection)
-        named = [(r["r_offset"], symbols.get_symbol(r["r_info_sym"]).name) for r in section.iter_relocations()]
-        tramps = [(at, name[len("__SCT__") :]) for at, name in named if name.startswith("__SCT__")]
-        if target.name == _SITES:
-            for at, key in tramps:
-                _, _, word, _ = _SITE.unpack_from(target.data(), at - 12)
-                kind, layout = _layout(word)
-                sites.append(Site(key, kind, layout, None, None))
-                # The site's own instruction, and its stub's.
-                left[key] -= 2 if kind == "call" else 1
-        elif target.name == _KEYS:
-            keys.update(key for _, key in tramps)
-        elif target["sh_flags"] & _EXECUTABLE:
-            left.update(key for at, key in tramps if not target.name.startswith(".text.__SCT__"))
-    return Binary(path, tuple(sorted(keys)), tuple(sites), {key: n for key, n in sorted(left.items()) if n > 0})
+# ---- the command --------------------------------------------------------------------------------------
 
 
-# ---- programs and libraries: by their tables ------------------------------------------------------
+def _parser() -> argparse.ArgumentParser:
+    import argparse
 
-
-def _linked(path: str, elf: ELFFile) -> Binary:
-    doors = dict(_imported(elf))
-    tramps: dict[int, str] = {}
-    keys: list[str] = []
-    for at, fields in _records(elf, _KEYS, _KEY):
-        name = _string(elf, at + 8 + fields[2])
-        keys.append(name)
-        tramps[at + fields[0]] = name
-        doors[at + 24 + fields[6]] = name
-    sites = []
-    for at, (site, _, word, door) in _records(elf, _SITES, _SITE):
-        kind, layout = _layout(word)
-        address, core = at + site, 2 if kind == "branch" else 1
-        displacement = address + (word & 0xFF) + core
-        sites.append(Site(doors.get(at + 12 + door, "?"), kind, layout, address, displacement))
-    known = {site.displacement for site in sites}
-    left = Counter(key for at, key in _calls(elf, tramps, sites) if at not in known)
-    return Binary(path, tuple(sorted(keys)), tuple(sites), dict(sorted(left.items())))
-
-
-def _records(elf: ELFFile, name: str, shape: struct.Struct) -> Iterator[tuple[int, tuple[int, ...]]]:
-    section = elf.get_section_by_name(name)
-    if section is not None:
-        for offset, values in enumerate(shape.iter_unpack(section.data())):
-            yield section["sh_addr"] + offset * shape.size, values
-
-
-def _imported(elf: ELFFile) -> Iterator[tuple[int, str]]:
-    """The places of the trampolines' addresses that the loader fills in."""
-    for section in elf.iter_sections():
-        if isinstance(section, RelocationSection):
-            symbols = elf.get_section(section["sh_link"])
-            if not isinstance(symbols, SymbolTableSection):
-                continue
-            for relocation in section.iter_relocations():
-                name = symbols.get_symbol(relocation["r_info_sym"]).name if relocation["r_info_sym"] else ""
-                if name.startswith("__SCT__"):
-                    yield relocation["r_offset"], name[len("__SCT__") :]
-
-
-def _string(elf: ELFFile, address: int) -> str:
-    for segment in elf.iter_segments("PT_LOAD"):
-        offset = address - segment["p_vaddr"]
-        if 0 <= offset < segment["p_filesz"]:
-            return bytes(segment.data()[offset:].partition(b"\0")[0]).decode(errors="replace")
-    return "?"
-
-
-def _calls(elf: ELFFile, tramps: Mapping[int, str], sites: Sequence[Site]) -> Iterator[tuple[int, str]]:
-    """Where an instruction, by its bytes, leads to a trampoline: the address of its displacement, and the key.
-
-    Stubs are left out: the calls in them are followed by a jump back to a site.
-    """
-    ends = {site.displacement + 4 for site in sites if site.displacement is not None}
-    for section in elf.iter_sections():
-        if not section["sh_flags"] & _EXECUTABLE or section["sh_type"] != "SHT_PROGBITS":
-            continue
-        data, start = bytes(section.data()), section["sh_addr"]
-        for match in _TRANSFER.finditer(data):
-            at, end = start + match.start(1), start + match.end(1)
-            key = tramps.get(end + struct.unpack("<i", match[1])[0])
-            if key is not None and not _leads_back(data, end - start, start, ends):
-                yield at, key
-
-
-def _leads_back(data: bytes, offset: int, start: int, ends: set[int]) -> bool:
-    if data[offset : offset + 1] != b"\xe9" or offset + 5 > len(data):
-        return False
-    return start + offset + 5 + int.from_bytes(data[offset + 1 : offset + 5], "little", signed=True) in ends
-
-
-# ---- for people and programs ----------------------------------------------------------------------
+    parser = argparse.ArgumentParser(
+        prog="instrument inspect",
+        description="Show the keys and call sites of programs, libraries, objects, archives and cores.",
+        epilog="Exit status: 0 fine; 1 what --strict or --patched-only found; 2 a file that cannot be read.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("paths", metavar="BINARY", nargs="+")
+    add("-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated")
+    add("--sort", choices=_SORTS, default="address", help="the order of the sites (default: %(default)s)")
+    add("-s", "--summary", action="store_true", help="totals and keys, no sites")
+    add("-d", "--disassemble", action="store_true", help="the instructions around each site (needs capstone)")
+    add("--sysroot", metavar="DIR", default="/", help="where the files are that a core names (default: %(default)s)")
+    add("--json", action="store_true", help="everything, for programs")
+    add("--strict", action="store_true", help="exit 1 if the tables and the text disagree")
+    add("--patched-only", action="store_true", help="exit 1 if a call stays on its trampoline")
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
-    """The command; exit status 1 under --strict if a call stays on a trampoline."""
-    flags = {word for word in words if word.startswith("--")}
-    names = [word for word in words if not word.startswith("--")]
-    if not names or flags - {"--json", "--strict"}:
-        print("usage: instrument inspect [--json] [--strict] BINARY...", file=sys.stderr)
-        return 2
-    found = [read(name) for name in names]
-    if "--json" in flags:
-        print(json.dumps([_as_json(binary) for binary in found], indent=1, sort_keys=True))
-    else:
-        print("\n".join(line for binary in found for line in _lines(binary)))
-    return int("--strict" in flags and any(binary.left for binary in found))
+    """The command; a file that cannot be read is reported, and the others are shown."""
+    options = _parser().parse_args(words)
+    status, shown = 0, []
+    for path in options.paths:
+        try:
+            for found in read(path, options.sysroot):
+                shown.append(chosen(found, options.key))
+                if not options.json:
+                    print("\n".join(text(shown[-1], options)))
+        except InstrumentError as error:
+            status = 2
+            sys.stdout.flush()
+            print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+    if options.json:
+        print(json.dumps([as_json(found, options.sort) for found in shown], indent=1, sort_keys=True))
+    wrong = [finding for found in shown for finding in findings(found)]
+    sys.stdout.flush()
+    for finding in wrong[:_MOST_SHOWN]:
+        print(finding.render(), file=sys.stderr)
+    if len(wrong) > _MOST_SHOWN:
+        print(f"instrument: and {len(wrong) - _MOST_SHOWN} more; --json has all of them", file=sys.stderr)
+    failed = (options.strict and wrong) or (options.patched_only and any(found.left for found in shown))
+    return status or int(bool(failed))
 
 
-def _lines(binary: Binary) -> Iterator[str]:
-    total = len(binary.sites)
-    left = sum(binary.left.values())
-    yield f"{binary.path}: {len(binary.keys)} keys defined, {total} call sites, {left} calls on trampolines"
-    for what, values in (("kind", [s.kind for s in binary.sites]), ("layout", [s.layout for s in binary.sites])):
+def chosen(found: Binary, patterns: Sequence[str] | None) -> Binary:
+    """Only the keys that match one of the patterns; all of them without any."""
+    if not patterns:
+        return found
+
+    def wanted(name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    return replace(
+        found,
+        keys=tuple(key for key in found.keys if wanted(key.name)),
+        sites=tuple(site for site in found.sites if wanted(site.key)),
+        left=tuple(call for call in found.left if wanted(call.key)),
+        reasons={key: codes for key, codes in found.reasons.items() if wanted(key)},
+    )
+
+
+def findings(found: Binary) -> Iterator[Finding]:
+    for wrong in found.wrong:
+        place = f"{found.path}: {_address(found, wrong.address)}: " if wrong.address else f"{found.path}: "
+        yield Finding("IN051", place + wrong.what, severity="warning")
+
+
+# ---- rows ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A site, or a call without a record, as it is shown. `order` is what it is sorted by."""
+
+    address: int
+    key: str
+    form: str
+    layout: str
+    code: str
+    crosses: str
+    function: str
+    at: str
+    line: int
+    site: Site | None
+
+    def cells(self, found: Binary) -> tuple[str, ...]:
+        at = f"{self.at}:{self.line}" if self.at else ""
+        where = _address(found, self.address)
+        return where, self.key, self.form, self.layout, self.code, self.crosses, self.function, at
+
+
+_HEAD = ("ADDRESS", "KEY", "INSTRUCTION", "LAYOUT", "BYTES", "CROSSES", "FUNCTION", "LINE")
+_ORDERS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
+    "address": lambda row: (row.address,),
+    "key": lambda row: (row.key, row.address),
+    "file": lambda row: (not row.at, row.at, row.line, row.address),
+    "function": lambda row: (row.function.partition("+")[0], row.address),
+    "form": lambda row: (row.form, row.key, row.address),
+    "layout": lambda row: (row.layout, row.address),
+}
+
+
+def rows(found: Binary, sort: str) -> list[Row]:
+    made = [_row(found, site, site.key, found.goes(site), site.layout) for site in found.sites]
+    made += [_row(found, call, call.key, f"{call.how} trampoline", "no record") for call in found.left]
+    return sorted(made, key=_ORDERS[sort])
+
+
+def _row(found: Binary, item: Site | Left, key: str, form: str, layout: str) -> Row:
+    at, line = found.lines.get(item.address, ("", 0))
+    site = item if isinstance(item, Site) else None
+    code = site.code.hex(" ") if site is not None else ""
+    crosses = _crosses(found, site) if site is not None else ""
+    return Row(item.address, key, form, layout, code, crosses, found.place(item.address), at, line, site)
+
+
+def _crosses(found: Binary, site: Site) -> str:
+    """What borders the instruction lies on; an object's are not laid out yet, but an aligned word crosses none."""
+    if found.kind == "object":
+        return "-" if site.layout == "aligned" else "?"
+    if site.layout == "bare" and site.splits_line:
+        return "line, so it stays on its trampoline"
+    border = "page" if site.crosses_page else "line" if site.crosses_line else "-"
+    return border + (", in its displacement" if site.splits_line else "")
+
+
+def _address(found: Binary, address: int) -> str:
+    return found.section(address) if found.kind == "object" else f"{address:#x}"
+
+
+# ---- for people ---------------------------------------------------------------------------------------
+
+
+def text(found: Binary, options: argparse.Namespace) -> Iterator[str]:
+    yield from _summary(found)
+    for note in found.notes:
+        yield f"  note: {note}"
+    if found.keys or found.sites or found.left or _mentioned(found):
+        yield ""
+        yield from listed([_KEY_HEAD, *_key_rows(found)])
+    if not options.summary and (found.sites or found.left):
+        yield ""
+        ordered = rows(found, options.sort)
+        lines = list(listed([_HEAD, *(row.cells(found) for row in ordered)]))
+        if options.disassemble:
+            from instrument import disassembly
+
+            yield lines[0]
+            for row, line in zip(ordered, lines[1:], strict=True):
+                yield line
+                yield from disassembly.around(found, row.address, row.site)
+        else:
+            yield from lines
+    yield ""
+
+
+def _summary(found: Binary) -> Iterator[str]:
+    keys, sites, left = len(found.keys), len(found.sites), len(found.left)
+    if not (keys or sites or left or _mentioned(found)):
+        yield f"{found.path}: {found.kind}, no static calls"
+        return
+    yield (
+        f"{found.path}: {found.kind}, {_plural(keys, 'key')}, {_plural(sites, 'call site')}, "
+        f"{_plural(left, 'call')} left on trampolines"
+    )
+    for what, values in (
+        ("kind", [site.kind for site in found.sites]),
+        ("layout", [site.layout for site in found.sites]),
+        ("now", [state(found, site) for site in found.sites]),
+    ):
         if values:
             yield f"  {what}: " + ", ".join(f"{n} {name}" for name, n in sorted(Counter(values).items()))
-    crossing = Counter(site.layout for site in binary.sites if site.crosses)
-    for layout, number in sorted(crossing.items()):
-        among = sum(site.layout == layout for site in binary.sites)
+    if found.kind == "object":
+        return
+    for layout, number in sorted(Counter(site.layout for site in found.sites if site.splits_line).items()):
+        among = sum(site.layout == layout for site in found.sites)
         left_out = ", which stay on their trampoline" if layout == "bare" else ""
         yield f"  across two cache lines: {number} of {among} {layout} ({100 * number / among:.1f} %){left_out}"
-    sites = Counter(site.key for site in binary.sites)
-    for key in sorted({*binary.keys, *sites, *binary.left}):
-        yield f"  {key}: {sites[key]} call sites, {binary.left.get(key, 0)} calls on the trampoline"
+    pages = sum(site.crosses_page for site in found.sites)
+    if pages:
+        yield f"  across two pages: {pages} of {sites}"
 
 
-def _as_json(binary: Binary) -> dict[str, Any]:
+def _plural(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def state(found: Binary, site: Site) -> str:
+    """How a site is now, in a word: its form, and of what goes somewhere whether by the trampoline."""
+    if site.form != site.kind:
+        return site.form
+    return "by trampoline" if found.doors.get(site.operand or 0) == site.key else "direct"
+
+
+_KEY_HEAD = ("KEY", "TARGET", "TRAMPOLINE", "SITES", "LEFT", "WHY")
+
+
+def _key_rows(found: Binary) -> Iterator[tuple[str, ...]]:
+    sites, left = Counter(site.key for site in found.sites), Counter(call.key for call in found.left)
+    defined = {key.name: key for key in found.keys}
+    for name in sorted({*defined, *sites, *left, *_mentioned(found)}):
+        key = defined.get(name)
+        to = target(found, key.target) if key is not None else "(elsewhere)"
+        trampoline = _address(found, key.trampoline) if key is not None else ""
+        yield name, to, trampoline, str(sites[name]), str(left[name]), _why(found, name)
+
+
+def target(found: Binary, address: int | None) -> str:
+    """What a key calls, by name."""
+    if address is None:
+        return "?"
+    return found.name(address) if address else "NULL"
+
+
+def _why(found: Binary, key: str) -> str:
+    codes = found.reasons.get(key, ())
+    if codes:
+        return ", ".join(_reason(code) for code in codes)
+    if not any(call.key == key for call in found.left):
+        return ""
+    if all(call.how == "indirect" for call in found.left if call.key == key):
+        return "called through the GOT (-fno-plt)"
+    return "no reason is recorded: compiled without a record, or by hand"
+
+
+def _mentioned(found: Binary) -> list[str]:
+    """Keys that mode direct has found otherwise than in a call. (A header has reasons for keys that nobody calls.)"""
+    return [key for key, codes in found.reasons.items() if any(":" in code for code in codes)]
+
+
+def _reason(code: str) -> str:
+    """In mode direct the code has the reason within it behind a colon."""
+    code, _, why = code.partition(":")
+    words = WORDS[Why(why)] if why in list(Why) else CODES.get(code, "for a reason that this version does not know")
+    return f"{words} [{code}]"
+
+
+def listed(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table, its columns as wide as they need to be."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        yield ("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))).rstrip()
+
+
+# ---- for programs -------------------------------------------------------------------------------------
+
+
+def as_json(found: Binary, sort: str) -> dict[str, Any]:
+    sites, left = Counter(site.key for site in found.sites), Counter(call.key for call in found.left)
+    laid_out = found.kind != "object"
     return {
-        "path": binary.path,
-        "keys": list(binary.keys),
-        "sites": [
-            {"key": s.key, "kind": s.kind, "layout": s.layout, "address": s.address, "crosses": s.crosses}
-            for s in binary.sites
+        "path": found.path,
+        "kind": found.kind,
+        "keys": [
+            {
+                "name": key.name,
+                "address": key.address if laid_out else None,
+                "trampoline": key.trampoline if laid_out else None,
+                "target": target(found, key.target),
+                "sites": sites[key.name],
+                "on_trampoline": left[key.name],
+                "reasons": list(found.reasons.get(key.name, ())),
+            }
+            for key in sorted(found.keys, key=lambda key: key.name)
         ],
-        "on_trampolines": dict(binary.left),
+        "sites": [_row_json(found, row, row.site) for row in rows(found, sort) if row.site is not None],
+        "left": [_left_json(found, row) for row in rows(found, sort) if row.site is None],
+        "on_trampolines": dict(sorted(left.items())),
+        "disagreements": [{"address": wrong.address, "what": wrong.what} for wrong in found.wrong],
+        "notes": list(found.notes),
+    }
+
+
+def _left_json(found: Binary, row: Row) -> dict[str, Any]:
+    return {
+        "key": row.key,
+        "address": row.address if found.kind != "object" else None,
+        "section": found.section(row.address),
+        "instruction": row.form,
+        "function": row.function,
+        "file": row.at or None,
+        "line": row.line or None,
+    }
+
+
+def _row_json(found: Binary, row: Row, site: Site) -> dict[str, Any]:
+    laid_out = found.kind != "object"
+    return _left_json(found, row) | {
+        "kind": site.kind,
+        "layout": site.layout,
+        "form": site.form,
+        "state": state(found, site),
+        "bytes": site.code.hex(" "),
+        "constant": site.operand if site.form == "constant" else None,
+        "crosses": site.splits_line if laid_out else None,
+        "crosses_line": site.crosses_line if laid_out else None,
+        "crosses_page": site.crosses_page if laid_out else None,
     }
