@@ -20,6 +20,7 @@ need aarch64-linux-gnu-gcc 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 need qemu-aarch64 qemu-user
 need qemu-x86_64 qemu-user
 need gdb gdb
+need perf linux-perf
 need valgrind valgrind
 need cppcheck cppcheck
 need clang-tidy-19 clang-tidy-19
@@ -46,6 +47,7 @@ for version in 14 16 19; do
 	need_file libclang-rt-$version-dev /usr/lib/llvm-$version/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a
 done
 need_file libcsmith-dev /usr/include/csmith/csmith.h
+need_file libunwind-dev /usr/include/x86_64-linux-gnu/libunwind.h
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
