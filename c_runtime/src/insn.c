@@ -51,24 +51,32 @@ static enum form form_of(uint64_t core, unsigned kind)
 	return (enum form)form;
 }
 
+/* Five to eight bytes and none behind them, by two loads: a copy in memory would be read back before it is whole. */
+static uint64_t bytes_at(uintptr_t address, unsigned length)
+{
+	uint32_t low, high;
+
+	memcpy(&low, (const void *)address, 4);
+	memcpy(&high, (const void *)(address + length - 4), 4);
+	return low | (uint64_t)high << 8 * (length - 4);
+}
+
 static struct insn insn_read_site(const struct site *site)
 {
 	unsigned length = insn_length(site);
-	struct insn insn = { 0, 0, FORM_UNKNOWN };
-	uint64_t core;
-	uint32_t immediate;
+	uint64_t word = bytes_at(site->address, length);
+	uint64_t core = word >> 8 * site->prefixes;
+	uint32_t immediate = insn_immediate(word, length);
+	enum form form = FORM_UNKNOWN;
+	uintptr_t operand = 0;
 
-	memcpy(&insn.word, (const void *)site->address, length);
-	core = insn.word >> 8 * site->prefixes;
-	if (insn.word != (core << 8 * site->prefixes | PREFIXES(site->prefixes)))
-		return insn;
-	insn.form = form_of(core, site->kind);
-	immediate = insn_immediate(insn.word, length);
-	if (insn.form == site->kind)
-		insn.operand = site->address + length + (uintptr_t)(int32_t)immediate;
-	else if (insn.form == FORM_CONSTANT)
-		insn.operand = immediate;
-	return insn;
+	if (word == (core << 8 * site->prefixes | PREFIXES(site->prefixes)))
+		form = form_of(core, site->kind);
+	if (form == site->kind)
+		operand = site->address + length + (uintptr_t)(int32_t)immediate;
+	else if (form == FORM_CONSTANT)
+		operand = immediate;
+	return (struct insn){ word, operand, form };
 }
 
 static struct insn insn_make_site(const struct site *site, enum form form, uintptr_t operand)

@@ -42,6 +42,9 @@ static struct static_call_site_info describe(const struct site *site)
 	static const enum static_call_layout layouts[] = { STATIC_CALL_BARE, STATIC_CALL_COMPACT };
 	struct insn now = insn_read_site(site);
 	bool goes = now.form == site->kind;
+	size_t count;
+	const struct tramp *tramp = index_tramps(site->key, &count);
+	bool by_trampoline = goes && (now.operand == site->home || now.operand == tramp->address + TRAMP_FAR);
 
 	return (struct static_call_site_info){
 		.key = site->key,
@@ -49,9 +52,9 @@ static struct static_call_site_info describe(const struct site *site)
 		.kind = forms[site->kind],
 		.form = forms[now.form],
 		.layout = site->prefixes < 2 ? layouts[site->prefixes] : STATIC_CALL_ALIGNED,
-		.target = goes ? (const void *)now.operand : NULL,
+		.target = goes ? (const void *)(by_trampoline ? site->home : now.operand) : NULL,
 		.constant = now.form == FORM_CONSTANT ? (unsigned int)now.operand : 0,
-		.by_trampoline = goes && now.operand == site->home,
+		.by_trampoline = by_trampoline,
 	};
 }
 

@@ -15,27 +15,33 @@ static struct {
 } shortfall;
 
 /* Append a poke, unless the bytes are already what they are to be. */
-static int queue(struct poke poke, struct insn from, struct insn to, enum how how, const struct static_call_key *key)
+static int queue(struct site *site, uintptr_t address, unsigned length, struct insn from, struct insn to, enum how how,
+		 const struct static_call_key *key)
 {
 	int error;
 
 	if (from.form == FORM_UNKNOWN)
-		return fail(-EINVAL, poke.site ? "unexpected bytes at a call site" : "unexpected bytes at a trampoline",
-			    poke.address, key);
+		return fail(-EINVAL, site ? "unexpected bytes at a call site" : "unexpected bytes at a trampoline",
+			    address, key);
 	if (from.word == to.word)
 		return 0;
 	if (how == HOW_REFUSED)
 		return fail(policy.constraints & WITHOUT_INT3 ? -EBUSY : -EOPNOTSUPP,
-			    "this change cannot be made by one store", poke.address, key);
-	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(poke));
+			    "this change cannot be made by one store", address, key);
+	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(struct poke));
 	if (error)
-		return fail(error, "no memory for the plan", poke.address, key);
-	poke.from = from.word;
-	poke.to = to.word;
-	poke.core = from.form != to.form || from.form == FORM_CONSTANT;
-	poke.form = (uint8_t)to.form;
-	poke.how = (uint8_t)how;
-	((struct poke *)plan_array.items)[plan_array.count++] = poke;
+		return fail(error, "no memory for the plan", address, key);
+	/* In place: a copy of what was just written in pieces waits for the pieces, a third of an update's time. */
+	((struct poke *)plan_array.items)[plan_array.count++] = (struct poke){
+		.address = address,
+		.from = from.word,
+		.to = to.word,
+		.site = site,
+		.length = (uint8_t)length,
+		.how = (uint8_t)how,
+		.form = (uint8_t)to.form,
+		.core = from.form != to.form || from.form == FORM_CONSTANT,
+	};
 	return 0;
 }
 
@@ -58,8 +64,11 @@ static enum form wanted_form(const struct site *site, static_call_fn func, uintp
 	return policy.folding ? target_folded(func, operand) : FORM_CALL;
 }
 
-/* What a site becomes. What it cannot do, or must not be changed to, its home can: the trampoline. */
-static struct insn plan_insn(const struct site *site, const struct insn *now, static_call_fn func)
+/*
+ * What a site becomes. What it cannot do, or must not be changed to, its home can: the trampoline. A target out of reach
+ * it calls by the trampoline's jump through the slot: one jump, as by a PLT, and not two.
+ */
+static struct insn plan_insn(const struct site *site, const struct insn *now, static_call_fn func, uintptr_t far)
 {
 	uintptr_t operand;
 	enum form form = wanted_form(site, func, &operand);
@@ -67,37 +76,36 @@ static struct insn plan_insn(const struct site *site, const struct insn *now, st
 
 	if (form == site->kind && !insn_reaches(site->address + insn_length(site), operand)) {
 		shortfall.far++;
-		operand = site->home;
+		operand = insn_reaches(site->address + insn_length(site), far) ? far : site->home;
 	}
 	wanted = insn_make_site(site, form, operand);
 	if (wanted.word == now->word || policy_site(site, now->form, form) != HOW_REFUSED)
 		return wanted;
-	++*(policy_crosses(site) ? &shortfall.crossing : &shortfall.kept);
+	if (operand != far)
+		++*(policy_crosses(site) ? &shortfall.crossing : &shortfall.kept);
 	return insn_make_site(site, site->kind, site->home);
 }
 
-static int plan_site(struct site *site, static_call_fn func)
+static int plan_site(struct site *site, static_call_fn func, uintptr_t far)
 {
-	struct poke poke = { .address = site->address, .site = site, .length = (uint8_t)insn_length(site) };
 	struct insn from = insn_read_site(site), to;
 
 	if (!site->home && from.form == site->kind)
 		site->home = from.operand;
-	to = plan_insn(site, &from, func);
-	return queue(poke, from, to, policy_site(site, from.form, to.form), site->key);
+	to = plan_insn(site, &from, func, far);
+	return queue(site, site->address, insn_length(site), from, to, policy_site(site, from.form, to.form), site->key);
 }
 
 static int plan_tramp(const struct tramp *tramp, static_call_fn func)
 {
-	struct poke poke = { .address = tramp->address, .length = WORD };
 	uintptr_t operand = (uintptr_t)func;
 
 	if ((policy.constraints & WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
 		operand = tramp->address + TRAMP_FAR;
 	else if (!func)
 		operand = tramp->address + TRAMP_RETURN;
-	return queue(poke, insn_read_tramp(tramp->address), insn_make_tramp(tramp->address, operand), policy_tramp(),
-		     tramp->key);
+	return queue(NULL, tramp->address, WORD, insn_read_tramp(tramp->address),
+		     insn_make_tramp(tramp->address, operand), policy_tramp(), tramp->key);
 }
 
 static int plan_key(const struct change *change)
@@ -110,7 +118,7 @@ static int plan_key(const struct change *change)
 	for (size_t i = 0; i < tramps_count && !error; i++)
 		error = plan_tramp(&tramps[i], change->func);
 	for (size_t i = 0; i < sites_count && !error; i++)
-		error = plan_site(&sites[i], change->func);
+		error = plan_site(&sites[i], change->func, tramps->address + TRAMP_FAR);
 	return error;
 }
 
