@@ -77,34 +77,41 @@ static void merge(const char *from, char *to, size_t start, size_t middle, size_
 	}
 }
 
+/* Where the sorted run ends that begins at `start`. */
+static size_t run_end(const char *items, size_t start, size_t count, size_t size,
+		      int (*compare)(const void *, const void *))
+{
+	size_t end = start < count ? start + 1 : count;
+
+	while (end < count && compare(items + (end - 1) * size, items + end * size) <= 0)
+		end++;
+	return end;
+}
+
 /*
- * qsort is out: glibc's takes memory from malloc for all but small arrays. Sorting in place is, too: a million sites took
+ * By merging the runs that are there, of which the linker leaves few: it lays tables out in the order of the text. qsort
+ * is out: glibc's takes memory from malloc for all but small arrays. Sorting in place is, too: a million sites took
  * Shell's sort three times as long, and heapsort six times. The arrays keep their memory: an updater that is killed while
  * two of them exchange it would leave one memory to both.
  */
 static int array_sort(struct array *array, size_t size, int (*compare)(const void *, const void *))
 {
 	static struct array scratch;
-	size_t count = array->count, sorted = 1;
+	size_t count = array->count, runs = 2;
 	char *from = array->items, *to;
 
-	/* The linker lays tables out in the order of the text, so most arrays come sorted. */
-	while (sorted < count && compare(from + (sorted - 1) * size, from + sorted * size) <= 0)
-		sorted++;
-	if (sorted >= count)
+	if (run_end(from, 0, count, size, compare) == count)
 		return 0;
 	if (array_reserve(&scratch, count, size))
 		return -ENOMEM;
-	to = scratch.items;
-	for (size_t width = 1; width < count; width *= 2) {
-		for (size_t start = 0; start < count; start += 2 * width) {
-			size_t middle = start + width < count ? start + width : count;
-			size_t end = middle + width < count ? middle + width : count;
-
+	for (to = scratch.items; runs > 1; to = to == array->items ? scratch.items : array->items) {
+		runs = 0;
+		for (size_t start = 0, middle, end; start < count; start = end, runs++) {
+			middle = run_end(from, start, count, size, compare);
+			end = run_end(from, middle, count, size, compare);
 			merge(from, to, start, middle, end, size, compare);
 		}
-		to = from;
-		from = from == array->items ? scratch.items : array->items;
+		from = to;
 	}
 	if (from != array->items)
 		memcpy(array->items, from, count * size);
