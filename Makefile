@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check bench stress abi-fuzz csmith model coverage fuzz golden tools clean
+.PHONY: demo test check bench stress abi-fuzz csmith model suggest coverage fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -49,6 +49,10 @@ model: $(READY) tools
 # Which lines of the runtime its tests run; an error below 95 %.
 coverage: $(READY) tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.runtime.coverage
+
+# What `instrument suggest` proposes for three real packages, and whether their own tests still pass with it.
+suggest: $(READY) tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.suggest.run $(ARGS)
 
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'

@@ -33,6 +33,7 @@ Compiler flags for files that no compile_commands.json tells of go after --:
 For build files: --cflags, --libs, --makefile, --include-dir, --cmakedir, --pkgconfigdir and --bazeldir
 print where the runtime is; `instrument inspect BINARY` tells its call sites, `instrument ps PID` and
 `instrument trace PID` what a live process calls; --gdb prints the script for gdb;
+`instrument suggest SRC` finds function pointers that could be static calls;
 `instrument explain CODE` says what a code in a message means.
 
 A C file with an error is left out of OUT, the others are done all the same.
@@ -127,6 +128,17 @@ def _looking(words: list[str]) -> int:
         return done.code if isinstance(done.code, int) else 2
 
 
+def _suggest(words: list[str]) -> int:
+    from instrument.diagnostics import InstrumentError
+    from instrument.suggest import command
+
+    try:
+        return _stoppable(lambda: command.main(words[1:]))
+    except InstrumentError as error:
+        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+        return error.status
+
+
 def _explain(command: list[str]) -> int:
     from instrument.diagnostics import CODES
 
@@ -140,7 +152,7 @@ def _explain(command: list[str]) -> int:
     return 0
 
 
-_COMMANDS = {"explain": _explain, "inspect": _looking, "ps": _looking, "trace": _looking}
+_COMMANDS = {"explain": _explain, "inspect": _looking, "ps": _looking, "suggest": _suggest, "trace": _looking}
 
 # ---- the real work --------------------------------------------------------------------------------
 

@@ -27,12 +27,15 @@ __all__ = [
     "Declaration",
     "Group",
     "Lexed",
+    "Word",
     "declarations",
+    "directives",
     "function_bodies",
     "groups",
     "holds_directive",
     "mentions",
     "scan",
+    "words",
 ]
 
 HEADER = b"static_call.h"
@@ -184,6 +187,18 @@ class Group:
     rest: Span | None
     called: bool
     in_body: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An identifier; `directive` is the name of the directive that it stands in, `line` what of that directive is
+    text: the body of a #define, for others all of it. `macro` is the macro that is defined."""
+
+    span: Span
+    text: str
+    directive: str | None = None
+    line: Span | None = None
+    macro: str | None = None
 
 
 class Lexed:
@@ -392,6 +407,39 @@ def scan(data: bytes, path: str = "") -> Scanned:
                 )
             )
     return Scanned(tuple(tokens), tuple(includes))
+
+
+def directives(data: bytes) -> list[tuple[str, Span]]:
+    """Every directive's name, "" if it has none, and its span from the '#' to the end of its line or lines."""
+    lexed = Lexed(data)
+    found: list[tuple[str, Span]] = []
+    for m in _lexer().finditer(lexed.text):
+        if m["hash"]:
+            line = lexed.line(m)
+            start = m.start("hash") + 1
+            while lexed.text[start : start + 1] in b" \t\f\v\0":
+                start += 1
+            found.append((line.directive or "", lexed.span(start, max(start + 1, line.end))))
+    return found
+
+
+def words(data: bytes) -> list[Word]:
+    """Every identifier outside of comments and literals, keywords and names of directives among them."""
+    lexed = Lexed(data)
+    found: list[Word] = []
+    line, inside = _Line(None, None, 0, 0), None
+    for m in _lexer(rb"[A-Za-z_$][\w$]*+", rb"A-Za-z_$").finditer(lexed.text):
+        if m["hash"]:
+            line = lexed.line(m)
+            inside = lexed.span(line.body, line.end) if line.body < line.end else None
+        elif m["word"]:
+            start, end = m.span("word")
+            span, text = lexed.span(start, end), _str(m["word"])
+            if start < line.end:
+                found.append(Word(span, text, line.directive, inside, line.macro))
+            else:
+                found.append(Word(span, text))
+    return found
 
 
 # ---- preprocessed text ----------------------------------------------------------------------------

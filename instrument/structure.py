@@ -13,6 +13,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from instrument.model import Span
 from instrument.value import dataclass
 
 if TYPE_CHECKING:
@@ -45,11 +46,21 @@ def _language() -> Language:
     return Language(tree_sitter_c.language())
 
 
+def parse(data: bytes, piece: Span | None = None) -> Node:
+    """The root of the tree of all of `data`, or of a piece of it. Offsets count from the start of `data` either
+    way."""
+    from tree_sitter import Parser, Point, Range
+
+    parser = Parser(_language())
+    if piece is not None:
+        # Nobody asks for lines and columns, which the parser would have to be told.
+        parser.included_ranges = [Range(Point(0, 0), Point(0, 0), piece.start, piece.end)]
+    return parser.parse(data).root_node
+
+
 def structures(data: bytes, offsets: Sequence[int]) -> list[Structure]:
     """What surrounds each of `offsets`."""
-    from tree_sitter import Parser
-
-    root = Parser(_language()).parse(data).root_node
+    root = parse(data)
     return [_structure(_path(root, offset)) for offset in offsets]
 
 
@@ -71,7 +82,7 @@ def _structure(path: list[Node]) -> Structure:
     functions = [node for node in path if node.type == "function_definition"]
     if not functions or any(node.type in _MACROS for node in path):
         return Structure(None, unevaluated)
-    return Structure(_name(functions[-1]), unevaluated)
+    return Structure(function_name(functions[-1]), unevaluated)
 
 
 def _hides(node: Node, inner: Node) -> bool:
@@ -90,7 +101,7 @@ def _hides(node: Node, inner: Node) -> bool:
     return False
 
 
-def _name(function: Node) -> str | None:
+def function_name(function: Node) -> str | None:
     """The identifier that the declarator is wrapped around."""
     node: Node | None = function
     while node is not None and node.type != "identifier":

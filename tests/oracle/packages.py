@@ -39,20 +39,21 @@ PACKAGES = (
 
 def sources(package: Package) -> tuple[Path, ...]:
     """The C files of a package, in the cache: nothing is to be written beside them."""
-    folder = _unpacked(package.name) / package.folder
+    folder = unpacked(package.name) / package.folder
     found = tuple(sorted(path for path in folder.glob("*.c") if path.name not in package.left_out))
     assert found, f"{package.name} has no C in {package.folder}"
     return found
 
 
-def _unpacked(name: str) -> Path:
+def unpacked(name: str, requirements: Path = _REQUIREMENTS) -> Path:
+    """The unpacked archive of a package that `requirements` pins, in the cache."""
     with _alone():
         if name == "xxhash":
             return demo.fetch()
         if not list(ARCHIVES.glob(f"{name}-*.tar.gz")):
-            _fetch()
+            _fetch(requirements)
         (archive,) = ARCHIVES.glob(f"{name}-*.tar.gz")
-        assert hashlib.sha256(archive.read_bytes()).hexdigest() in _REQUIREMENTS.read_text(), archive
+        assert hashlib.sha256(archive.read_bytes()).hexdigest() in requirements.read_text(), archive
         folder = ARCHIVES / archive.name.removesuffix(".tar.gz")
         if not folder.exists():
             with tarfile.open(archive) as tar:
@@ -60,9 +61,9 @@ def _unpacked(name: str) -> Path:
         return folder
 
 
-def _fetch() -> None:
+def _fetch(requirements: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-    run([*pip, "-r", _REQUIREMENTS, "-d", ARCHIVES], timeout=300, PIP_RETRIES="1")
+    run([*pip, "-r", requirements, "-d", ARCHIVES], timeout=300, PIP_RETRIES="1")
 
 
 @contextmanager

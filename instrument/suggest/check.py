@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Whether the compiler takes the edits: each translation unit that they reach, before and after, in a copy of the
+tree.
+
+Knows compilers and directories. Must not know C; what an edit does is no matter here.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from instrument import paths
+from instrument.compiledb import Commands
+from instrument.diagnostics import Finding, InstrumentError
+from instrument.includes import Includes
+from instrument.inputs import Inputs
+from instrument.model import Unit
+from instrument.shadow import Shadow, shadow
+from instrument.suggest.model import Candidate, Doubt
+from instrument.suggest.patch import Conflict, changed
+
+# What a wrong type is told by, whatever the user's flags make of it.
+_STRICT = ("-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration", "-Werror=int-conversion")
+_ERROR = re.compile(r"error: (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Compiles what `contents`, below the root of `found`, becomes."""
+
+    found: Inputs
+    commands: Commands
+    contents: Mapping[str, bytes]
+    jobs: int = 1
+
+    def checked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates, those refused whose edit the compiler rejects or that another's edit rules out."""
+        good: list[Candidate] = []
+        told: dict[str, Doubt] = {}
+        for candidate in candidates:
+            try:
+                if not candidate.refusals:
+                    changed(self.contents, [*good, candidate])
+                    good.append(candidate)
+            except Conflict:
+                told[candidate.key] = Doubt("its edit and that of a candidate before it are about the same text")
+        strict = self._units(good)
+        before = self._errors(strict, {}, _STRICT)
+        loose = [unit for unit in strict if unit in before]
+        broken = self._errors(loose, {}, ()) if loose else {}
+        ways = {unit: () if unit in before else _STRICT for unit in strict if unit not in broken}
+        wrong = self._wrong(good, ways)
+        unchecked = {c.key for c in good if self._reach(c) & {self._name(unit) for unit in broken}}
+        return [self._told(c, {**told, **wrong}, c.key in unchecked) for c in candidates]
+
+    def _told(self, candidate: Candidate, wrong: Mapping[str, Doubt], unchecked: bool) -> Candidate:
+        if candidate.refusals:
+            return candidate
+        if candidate.key in wrong:
+            return replace(candidate, refusals=(wrong[candidate.key],))
+        if unchecked:
+            why = Doubt("not compiled: some file with it does not compile with these flags as it is")
+            return replace(candidate, conditions=(*candidate.conditions, why))
+        return candidate
+
+    def _wrong(self, good: Sequence[Candidate], ways: Mapping[Unit, tuple[str, ...]]) -> dict[str, Doubt]:
+        """All at once, and one by one only where that fails."""
+        if not self._failing(good, ways):
+            return {}
+        wrong: dict[str, Doubt] = {}
+        for candidate in good:
+            if errors := self._failing([candidate], ways):
+                m = _ERROR.search(errors)
+                wrong[candidate.key] = Doubt(f"the compiler rejects its edit: {m[1] if m else errors.strip()}")
+        left = [candidate for candidate in good if candidate.key not in wrong]
+        if errors := self._failing(left, ways):
+            m = _ERROR.search(errors)
+            what = Doubt(f"the compiler rejects the edits together: {m[1] if m else errors.strip()}")
+            wrong.update((candidate.key, what) for candidate in left)
+        return wrong
+
+    def _failing(self, candidates: Sequence[Candidate], ways: Mapping[Unit, tuple[str, ...]]) -> str:
+        after = changed(self.contents, candidates)
+        reached = {name for candidate in candidates for name in self._reach(candidate)}
+        for flags in sorted(set(ways.values())):
+            units = [unit for unit, own in ways.items() if own == flags and self._name(unit) in reached]
+            if errors := self._errors(units, after, flags):
+                return next(iter(errors.values()))
+        return ""
+
+    # ---- translation units ------------------------------------------------------------------------
+
+    def _name(self, unit: Unit) -> str:
+        return str(unit.source.relative_to(self.found.root))
+
+    def _includes(self) -> Includes:
+        return Includes(self.found.files, self.found.links, self.contents)
+
+    def _reach(self, candidate: Candidate) -> set[str]:
+        includes = self._includes()
+        return {name for path in candidate.edits for name in includes.includers(path) if name.endswith(".c")}
+
+    def _units(self, candidates: Sequence[Candidate]) -> list[Unit]:
+        names = sorted({name for candidate in candidates for name in self._reach(candidate)})
+        root = self.found.root
+        return [
+            Unit(root / name, command.words, command.cwd)
+            for name in names
+            for command in self.commands.of(root / name)
+        ]
+
+    def _errors(self, units: Sequence[Unit], after: Mapping[str, bytes], flags: Sequence[str]) -> dict[Unit, str]:
+        """What the compiler says of those units that it rejects."""
+        with shadow(self.found.root, self.found.files, {}, self.contents, self.found.links) as copy:
+            for path, data in after.items():
+                (copy.top / path).unlink()
+                (copy.top / path).write_bytes(data)
+            with ThreadPoolExecutor(max(1, self.jobs)) as pool:
+                said = list(pool.map(_compiler(copy, flags), units))
+        return {unit: text for unit, text in zip(units, said, strict=True) if text}
+
+
+def _compiler(copy: Shadow, flags: Sequence[str]) -> Callable[[Unit], str]:
+    def compile_one(unit: Unit) -> str:
+        words = [*copy.flags(unit), f"-I{paths.INCLUDE_DIR}", *flags, "-fsyntax-only", copy.main(unit)]
+        try:
+            done = subprocess.run(words, cwd=unit.cwd, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        except OSError as error:
+            what = f"cannot run the compiler {words[0]}: {error.strerror}"
+            raise InstrumentError(Finding("IN010", what, fix="set CC to a C compiler"), status=2) from None
+        return copy.original(done.stderr.decode(errors="replace")) or "error" if done.returncode else ""
+
+    return compile_one

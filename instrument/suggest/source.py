@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""One C file for `suggest`: its identifiers, exact, and the syntax around each, which may be unknown.
+
+Knows tree-sitter and the token scanner. Must not know function pointers. The scanner says what there is; the tree
+says what surrounds it, and where the tree has an error between a place and its declaration it says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Set
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from instrument.model import Place, Span
+from instrument.scan import Word, declarations, directives, words
+from instrument.structure import parse
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_CPLUSPLUS = re.compile(
+    rb"^[ \t]*#[ \t]*if(?:def[ \t]+|[ \t]+defined[ \t]*\(?[ \t]*)__cplusplus\b"
+    rb"(?:(?!^[ \t]*#)[\s\S])*?^[ \t]*#[ \t]*endif[^\n]*",
+    re.MULTILINE,
+)
+_ALONE = re.compile(rb"^([A-Za-z_]\w*)[ \t]*\((?:[^()]|\([^()]*\))*\)[ \t]*$", re.MULTILINE)
+"""A macro's use that fills lines of its own, from the first column on."""
+_OPENING = frozenset(("if", "ifdef", "ifndef"))
+_CONDITIONS = _OPENING | {"else", "elif", "elifdef", "elifndef", "endif"}
+_LEAVES = frozenset(("identifier", "field_identifier", "type_identifier", "statement_identifier"))
+_DECLARATIONS = frozenset(
+    (
+        "declaration",
+        "type_definition",
+        "function_definition",
+        "struct_specifier",
+        "union_specifier",
+        "enum_specifier",
+    )
+)
+_TRANSPARENT = frozenset(
+    (
+        "preproc_if",
+        "preproc_ifdef",
+        "preproc_else",
+        "preproc_elif",
+        "preproc_elifdef",
+        "linkage_specification",
+        "declaration_list",
+        "ERROR",
+    )
+)
+_LOOPS = frozenset(("for_statement", "while_statement", "do_statement"))
+
+
+class Source:
+    """`hidden` are macros that stand for specifiers and attributes, which the grammar takes for types, `makers` those
+    with parameters, which may make whole declarations: neither does the grammar see."""
+
+    def __init__(
+        self, path: str, data: bytes, hidden: Set[str] = frozenset(), makers: Set[str] = frozenset()
+    ) -> None:
+        self.path, self.data, self._hidden, self._makers = path, data, hidden, makers
+        self.words = words(data)
+        self.named: dict[str, list[Word]] = {}
+        for word in self.words:
+            self.named.setdefault(word.text, []).append(word)
+        self._lines = [0, *(m.end() for m in re.finditer(rb"\n", data))]
+
+    @cached_property
+    def roots(self) -> list[Node]:
+        """One tree with the conditions that surround whole declarations and statements. If it has errors, perhaps one
+        for each declaration, all arms of conditions together: what is not understood of one stays with it."""
+        whole = parse(self._plain(False))
+        if not whole.has_error:
+            return [whole]
+        flat = self._plain(True)
+        pieces = [parse(flat, declaration.span) for declaration in declarations(flat)]
+        return pieces if sum(map(_errors, pieces)) < _errors(whole) else [whole]
+
+    @cached_property
+    def directives(self) -> list[tuple[str, Span]]:
+        return directives(self.data)
+
+    def _plain(self, flat: bool) -> bytes:
+        """As many bytes as the file, without what only C++ or the preprocessor understands. `flat` takes away the
+        conditions too."""
+        plain = bytearray(_CPLUSPLUS.sub(lambda m: re.sub(rb"[^\n]", b" ", m[0]), self.data))
+        for name, span in self.directives:
+            if flat or name not in _CONDITIONS:
+                plain[span.start : span.end] = re.sub(rb"[^\n]", b" ", plain[span.start : span.end])
+        for name in (self._hidden | {"_Thread_local"}) & self.named.keys():
+            for word in self.named[name]:
+                if word.directive is None:
+                    plain[word.span.start : word.span.end] = b" " * (word.span.end - word.span.start)
+        for m in _ALONE.finditer(plain):
+            if m[1].decode("utf-8", "surrogateescape") in self._makers:
+                plain[m.start() : m.end()] = re.sub(rb"[^\n]", b" ", m[0])
+        return bytes(plain)
+
+    def split(self, node: Node) -> bool:
+        """Whether a directive stands inside of the node's text."""
+        return any(node.start_byte < span.start < node.end_byte for _, span in self.directives)
+
+    def conditions(self, offset: int) -> int:
+        """How many #ifs are open there."""
+        before = [name for name, span in self.directives if span.start < offset]
+        return sum(name in _OPENING for name in before) - before.count("endif")
+
+    def hides(self, span: Span) -> list[Word]:
+        """The macros in `span` that the grammar does not see."""
+        hidden = (word for name in self._hidden & self.named.keys() for word in self.named[name])
+        return [word for word in hidden if span.start <= word.span.start < span.end and word.directive is None]
+
+    def place(self, offset: int) -> Place:
+        line = bisect_right(self._lines, offset)
+        return Place(self.path, line, offset - self._lines[line - 1] + 1)
+
+    def text(self, node: Node) -> str:
+        return self.data[node.start_byte : node.end_byte].decode("utf-8", "surrogateescape")
+
+    def leaf(self, word: Word) -> Node | None:
+        """The tree's node for a word, None where it has none that can be trusted."""
+        root = self.roots[max(0, bisect_right(self.roots, word.span.start, key=lambda root: root.start_byte) - 1)]
+        node = root.descendant_for_byte_range(word.span.start, word.span.end)
+        if node is None or node.type not in _LEAVES or span_of(node) != word.span:
+            return None
+        return node if _sound(node) else None
+
+    def externals(self) -> Iterator[Node]:
+        """The declarations and definitions at file scope."""
+        return (node for root in self.roots for node in _externals(root))
+
+
+def _externals(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        if child.type in _TRANSPARENT:
+            yield from _externals(child)
+        else:
+            yield child
+
+
+def _errors(root: Node) -> int:
+    """How many bytes the tree does not account for, more or less."""
+    if root.is_error:
+        return root.end_byte - root.start_byte
+    return sum(map(_errors, root.children)) if root.has_error else 0
+
+
+def span_of(node: Node) -> Span:
+    return Span(node.start_byte, node.end_byte)
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """From the parent outwards."""
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def _sound(node: Node) -> bool:
+    """Whether no error lies between the node and its outermost declaration. Errors around that are another's."""
+    inner = True
+    for above in reversed(list(ancestors(node))):
+        inner = inner and above.type not in _DECLARATIONS
+        if not inner and (above.is_error or above.is_missing):
+            return False
+    return not inner
+
+
+def function_of(node: Node) -> Node | None:
+    """The outermost function definition around the node."""
+    found = [above for above in ancestors(node) if above.type == "function_definition"]
+    return found[-1] if found else None
+
+
+def loops_around(node: Node) -> int:
+    return sum(above.type in _LOOPS for above in ancestors(node))
+
+
+def line_start(data: bytes, offset: int) -> int:
+    return data.rfind(b"\n", 0, offset) + 1

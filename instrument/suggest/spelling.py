@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""How a static call is written in place of a pointer's declaration, test and assignment.
+
+Knows the API of static_call.h and C's declarators. Must not know whether an edit is right.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from instrument.model import Edit, Span
+from instrument.suggest.declared import Variable
+from instrument.suggest.forward import flat
+from instrument.suggest.project import Project
+from instrument.suggest.source import Source, ancestors
+from instrument.suggest.values import Value
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b[^\n]*\n", re.MULTILINE)
+_BRANCH = re.compile(rb"^[ \t]*#[ \t]*(if|endif)", re.MULTILINE)
+_LEADING = re.compile(rb"(?:\s|/\*[\s\S]*?\*/|//[^\n]*\n)*")
+_GUARD = re.compile(
+    rb"#[ \t]*ifndef[ \t]+(\w+)\s*\n\s*#[ \t]*define[ \t]+\1\b[^\n]*\n|#[ \t]*pragma[ \t]+once[^\n]*\n"
+)
+_LITERALS = frozenset(("number_literal", "string_literal", "char_literal", "null", "true", "false"))
+_LINE = b"#include <static_call.h>\n"
+
+
+# ---- the header -----------------------------------------------------------------------------------
+
+
+def include(source: Source) -> tuple[Edit, ...]:
+    """Behind the last #include that no condition but the header's own guard surrounds, before the first
+    declaration."""
+    data = source.data
+    if re.search(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]static_call\.h[>\"]", data, re.MULTILINE):
+        return ()
+    leading = _LEADING.match(data)
+    at = leading.end() if leading else 0
+    guard = _GUARD.match(data, at)
+    at = guard.end() if guard else data.rfind(b"\n", 0, at) + 1
+    depth = 0
+    first = next(
+        (n.start_byte for n in source.externals() if n.type in ("declaration", "function_definition")), len(data)
+    )
+    for m in sorted((*_INCLUDE.finditer(data, at), *_BRANCH.finditer(data, at)), key=lambda m: m.start()):
+        if m.start() > first:
+            break
+        if m.re is _BRANCH:
+            depth += 1 if m[1] == b"if" else -1
+        elif depth == 0:
+            at = m.end()
+    return (Edit(Span(at, at), _LINE),)
+
+
+# ---- declarations ---------------------------------------------------------------------------------
+
+
+def function_type(v: Variable) -> str:
+    """The type of the function that a pointer points to, as typeof takes it."""
+    source = v.source
+    specifiers = [
+        source.text(child)
+        for child in v.node.children
+        if child.type not in ("storage_class_specifier", ";", ",", "comment") and child.end_byte <= _start(v)
+    ]
+    base = flat(" ".join(specifiers))
+    if not v.declarator.shape:
+        return f"*({base})0"
+    if v.declarator.inner is None or v.declarator.shape == ("pointer",):
+        return base
+    held = v.declarator.inner.parent
+    whole = _declarator(v)
+    assert held is not None
+    data = source.data
+    # `(*name)` falls out of `int (*name)(int)`; what is left declares the function without a name.
+    rest = data[whole.start_byte : held.start_byte] + data[held.end_byte : whole.end_byte]
+    return flat(f"{base} {rest.decode('utf-8', 'surrogateescape')}")
+
+
+def _declarator(v: Variable) -> Node:
+    node = v.node.children_by_field_name("declarator")[0]
+    return (node.child_by_field_name("declarator") or node) if node.type == "init_declarator" else node
+
+
+def _start(v: Variable) -> int:
+    return _declarator(v).start_byte
+
+
+def declare(key: str, v: Variable) -> str:
+    return f"DECLARE_STATIC_CALL({key}, {function_type(v)});"
+
+
+def define(key: str, v: Variable, initial: Value, project: Project) -> str:
+    return definition(key, initial, function_type(v), project)
+
+
+def definition(key: str, initial: Value, type_text: str, project: Project) -> str:
+    """A function without a prototype does not tell the key's type, so that stands before it."""
+    if initial.kind != "function":
+        return f"DEFINE_STATIC_CALL_NULL({key}, {type_text});"
+    text = f"DEFINE_STATIC_CALL({key}, {initial.name});"
+    if project.prototyped(initial.name):
+        return text
+    return f"DECLARE_STATIC_CALL({key}, {type_text});\n{text}"
+
+
+# ---- statements -----------------------------------------------------------------------------------
+
+
+def update(key: str, assignment: Span, value: Span) -> list[Edit]:
+    """`p = f` becomes `static_call_update(p, f)`; edits inside of f stay possible."""
+    return [
+        Edit(Span(assignment.start, value.start), f"static_call_update({key}, ".encode()),
+        Edit(Span(assignment.end, assignment.end), b")"),
+    ]
+
+
+def guarded(source: Source, node: Node, name: str, project: Project) -> Node | None:
+    """The `if (name) name(...);` around the call at `node`, if static_call_cond() can stand for all of it: it
+    evaluates the arguments either way, so they must not matter."""
+    for above in ancestors(node):
+        if above.type == "if_statement":
+            return above if _call_in(source, above, name, project) == node.start_byte else None
+        if above.type in ("function_definition", "for_statement", "while_statement", "do_statement"):
+            break
+    return None
+
+
+def tests_guard(source: Source, node: Node, name: str, project: Project) -> bool:
+    """Whether the read at `node` is the test of such an if."""
+    for above in ancestors(node):
+        if above.type == "if_statement":
+            condition = above.child_by_field_name("condition")
+            inside = condition is not None and condition.start_byte <= node.start_byte < condition.end_byte
+            return inside and _call_in(source, above, name, project) is not None
+        if above.type == "compound_statement":
+            break
+    return False
+
+
+def conditional(key: str, guard: Node, callee: Span) -> list[Edit]:
+    """The edits that leave of an if only its call."""
+    body = guard.child_by_field_name("consequence")
+    assert body is not None
+    statement = next(c for c in body.named_children) if body.type == "compound_statement" else body
+    edits = [Edit(Span(guard.start_byte, callee.end), f"static_call_cond({key})".encode())]
+    if statement.end_byte < guard.end_byte:
+        edits.append(Edit(Span(statement.end_byte, guard.end_byte), b""))
+    return edits
+
+
+def _call_in(source: Source, guard: Node, name: str, project: Project) -> int | None:
+    """Where `name` starts in the call of `if (name) name(...);`."""
+    condition, body = guard.child_by_field_name("condition"), guard.child_by_field_name("consequence")
+    if (
+        condition is None
+        or body is None
+        or guard.child_by_field_name("alternative")
+        or _commented(guard)
+        or source.split(guard)
+    ):
+        return None
+    test = "".join(source.text(condition).split())
+    escaped = re.escape(name)
+    if not re.fullmatch(rf"\((?:{escaped}|{escaped}!=(?:NULL|0)|(?:NULL|0)!={escaped})\)", test):
+        return None
+    if body.type == "compound_statement":
+        if body.named_child_count != 1:
+            return None
+        body = body.named_children[0]
+    call = body.named_children[0] if body.type == "expression_statement" and body.named_child_count == 1 else None
+    if call is None or call.type != "call_expression":
+        return None
+    callee, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
+    if callee is None or arguments is None or not re.fullmatch(rf"\(*\**{escaped}\)*", source.text(callee)):
+        return None
+    if not all(_harmless(source, one, project) for one in arguments.named_children):
+        return None
+    return callee.start_byte + source.text(callee).index(name)
+
+
+def _commented(node: Node) -> bool:
+    return node.type == "comment" or any(_commented(child) for child in node.children)
+
+
+def _harmless(source: Source, node: Node, project: Project) -> bool:
+    """Whether evaluating an argument has no effect and cannot fail, whatever the pointer is."""
+    if node.type in _LITERALS:
+        return True
+    if node.type == "identifier":
+        return source.text(node) not in project.macros
+    if node.type == "cast_expression":
+        value = node.child_by_field_name("value")
+        return value is not None and _harmless(source, value, project)
+    if node.type == "pointer_expression" and source.text(node).startswith("&"):
+        argument = node.child_by_field_name("argument")
+        return argument is not None and argument.type == "identifier"
+    return False
+
+
+def callee(source: Source, node: Node) -> str | None:
+    """The name that is called with `node` in its arguments."""
+    for above in ancestors(node):
+        if above.type == "call_expression":
+            named = above.child_by_field_name("function")
+            return source.text(named) if named is not None else None
+        if above.type in ("expression_statement", "compound_statement"):
+            break
+    return None

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What a function pointer is set to: a function, nothing, or something that the text alone does not tell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from instrument.suggest.project import Project
+from instrument.suggest.source import Source, function_of
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_ZERO = re.compile(r"\(*\s*(?:NULL|0[xX]?0*[uUlL]*|\(\s*void\s*\*\s*\)\s*(?:0|NULL))\s*\)*")
+_LOOKUPS = ("dlsym", "dlvsym", "GetProcAddress")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """`kind` is "function", whose name is `name`, "null" or "other"; `why` tells why no static call can have it,
+    `note` what remains to be known."""
+
+    kind: str
+    name: str = ""
+    why: str = ""
+    note: str = ""
+
+
+def value_of(source: Source, node: Node | None, project: Project) -> Value:
+    """The value of an expression; None is the lack of an initialiser."""
+    if node is None or _ZERO.fullmatch(source.text(node)):
+        return Value("null")
+    while node.type == "parenthesized_expression" and node.named_child_count == 1:
+        node = node.named_children[0]
+    text = source.text(node)
+    if node.type == "pointer_expression" and text.startswith("&"):
+        argument = node.child_by_field_name("argument")
+        if argument is not None and argument.type == "identifier":
+            node, text = argument, source.text(argument)
+    if node.type == "identifier":
+        return _named(source, node, text, project)
+    if node.type == "cast_expression":
+        inner = node.child_by_field_name("value")
+        return Value("other", text, *_cast(source, inner))
+    if node.type in ("number_literal", "char_literal", "unary_expression"):
+        return Value("other", text, "it is set to a number")
+    if node.type == "call_expression":
+        called = node.child_by_field_name("function")
+        lookup = called is not None and source.text(called) in _LOOKUPS
+        how = "is looked up at run time" if lookup else "a call returns"
+        return Value("other", text, note=f"set to what {how}: `{text}`")
+    return Value("other", text, note=f"set to `{' '.join(text.split())}`, which must be a function or NULL")
+
+
+def _named(source: Source, node: Node, text: str, project: Project) -> Value:
+    if text in project.functions:
+        return Value("function", text)
+    if text in project.macros:
+        return Value("macro", text, note=f"set to the macro {text}, which must be a function or NULL")
+    if function_of(node) is None:
+        return Value("function", text)  # nothing else is constant at file scope
+    return Value("other", text, note=f"set to `{text}`, which must be a function or NULL")
+
+
+def _cast(source: Source, inner: Node | None) -> tuple[str, str]:
+    while inner is not None and inner.type in ("parenthesized_expression", "cast_expression"):
+        inner = inner.child_by_field_name("value") or (inner.named_children[0] if inner.named_children else None)
+    if inner is None or inner.type in ("number_literal", "unary_expression", "char_literal"):
+        return "it is set to a number", ""
+    return "", f"set to `{source.text(inner)}` by a cast"

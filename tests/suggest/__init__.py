@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""`instrument suggest`: what it finds and refuses, whether what it edits still means the same, and real packages."""

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "pointers.h"
+
+int other(int value)
+{
+	return transform(value);
+}
