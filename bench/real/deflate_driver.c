@@ -11,7 +11,8 @@
 
 enum { CALLS = 50000, RUNS = 16, SUMMED = 64, TEXT = 24 };
 
-static unsigned char input[SUMMED];
+/* Aligned, or where the linker happens to put it decides whether each vector load straddles two cache lines. */
+static _Alignas(64) unsigned char input[SUMMED];
 static char packed[64];
 static size_t packed_size;
 static struct libdeflate_decompressor *decompressor;
