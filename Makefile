@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make demo   instruments real C in both modes, runs it, prints one table
 # make test   everything that is asserted; installs what it needs
+# make bench  measures everything, in ten minutes: tables, bench/results, plots
 # make check  types and style; make golden  writes the golden files anew
 # Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
 # make fuzz (arbitrary bytes); make model (spin's table of the update protocols); make coverage (of the runtime)
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check stress abi-fuzz csmith model coverage fuzz golden tools clean
+.PHONY: demo test check bench stress abi-fuzz csmith model coverage fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -23,6 +24,12 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# `make bench ARGS="--only call"`; docs/performance.md says what is measured.
+bench: $(READY)
+	@sh bench/install.sh
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(ARGS)
 
 # `make stress SECONDS=600`: so long for each protocol.
 stress: $(READY) tools

@@ -4,27 +4,29 @@
     python -m bench.launcher [--rounds 21] [--compiler gcc-12] [--tool PATH]
 
 The tool is installed anew, as a user installs it, unless --tool names one. In each round every way has its turn,
-there and back. Told are medians: of the wall time, of what was added to it, of its ratio to the compiler alone in the
-same round with the middle half of the ratios; and of the processor time, which a busy machine disturbs less.
+there and back. Told are wall time, and processor time, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import tables
+from bench.build import environment
+from bench.measure import figures
+from bench.report import Report, version
 from tests.oracle.packages import PACKAGES, sources
 
+ROUNDS = 21
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "int small(int x) { return x + 1; }\n"
 # Three keys, five calls, as a file of some program might have them.
@@ -65,7 +67,7 @@ def installed(folder: Path) -> Path:
     left_out = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=left_out)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    pip = [folder / "venv/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, copy], check=True)
     return folder / "venv/bin/instrument"
 
@@ -124,45 +126,33 @@ def measure(all_ways: Sequence[Way], cwd: Path, rounds: int) -> None:
             way.cpu.append(cpu)
 
 
-def row(way: Way, base: Way) -> str:
-    ratios = [mine / theirs for mine, theirs in zip(way.wall, base.wall, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    added = statistics.median(mine - theirs for mine, theirs in zip(way.wall, base.wall, strict=True))
-    cpu = statistics.median(way.cpu)
-    more = statistics.median(mine - theirs for mine, theirs in zip(way.cpu, base.cpu, strict=True))
-    times = f"{statistics.median(way.wall):8.1f} {added:+8.1f}   {middle:5.2f} ({low:.2f}-{high:.2f})"
-    return f"  {way.name:20}{times:36}{cpu:10.1f} {more:+8.1f}   {cpu / statistics.median(base.cpu):5.2f}"
+def main(quick: bool, rounds: int = ROUNDS, compiler: str = "gcc-12", tool: Path | None = None) -> Report:
+    report = Report(
+        "launcher", "What `instrument cc` adds to a compile", [f"{version(compiler)} -O2", version("ccache")]
+    )
+    # The compiler itself, not a link of that name that leads to a cache.
+    path = f"/usr/bin{os.pathsep}{os.environ['PATH']}"
+    with tempfile.TemporaryDirectory(prefix="launcher-") as name, environment(TMPDIR=name, PATH=path):
+        folder = Path(name)
+        tool = tool.absolute() if tool else installed(folder)
+        asked = subprocess.run([tool, "--include-dir"], capture_output=True, text=True, check=True).stdout.strip()
+        for title, (file, flags) in written(folder).items():
+            compile_it = [compiler, "-O2", *flags, f"-I{asked}", "-c", file, "-o", "bench.o"]
+            measured = ways(tool, compile_it, folder / "cache")
+            measure(measured, folder / "src", 2 if quick else rounds)
+            report.figures += figures(f"{title}: wall", "ms", {way.name: way.wall for way in measured})
+            report.figures += figures(f"{title}: processor", "ms", {way.name: way.cpu for way in measured})
+    return report
 
 
-def processor() -> str:
-    match = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return match[1] if match else "unknown processor"
-
-
-def version(compiler: str) -> str:
-    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-
-
-def main(environment: Mapping[str, str] = os.environ) -> None:
+def cli() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--compiler", default="gcc-12")
     parser.add_argument("--tool", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="launcher-") as name:
-        folder = Path(name)
-        os.environ["TMPDIR"] = name
-        os.environ["PATH"] = f"/usr/bin{os.pathsep}{environment['PATH']}"
-        tool = options.tool.absolute() if options.tool else installed(folder)
-        asked = subprocess.run([tool, "--include-dir"], capture_output=True, text=True, check=True).stdout.strip()
-        print(f"{processor()}; {version(options.compiler)} -O2; {version('ccache')}; {options.rounds} rounds")
-        print("medians, ms: wall, more than the compiler, ratio (middle half); processor time, more, ratio")
-        for title, (file, flags) in written(folder).items():
-            compile_it = [options.compiler, "-O2", *flags, f"-I{asked}", "-c", file, "-o", "bench.o"]
-            measured = ways(tool, compile_it, folder / "cache")
-            measure(measured, folder / "src", options.rounds)
-            print("\n".join([f"\n{title}", *(row(way, measured[0]) for way in measured)]), flush=True)
+    print(tables.text(main(False, options.rounds, options.compiler, options.tool)))
 
 
 if __name__ == "__main__":
-    main()
+    cli()
