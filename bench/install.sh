@@ -18,6 +18,7 @@ need_file valgrind /usr/include/valgrind/callgrind.h
 need ccache ccache
 need rg ripgrep
 need spatch coccinelle
+need_file zlib1g-dev /usr/include/zlib.h
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

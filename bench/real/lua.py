@@ -7,8 +7,9 @@ import re
 import shutil
 from pathlib import Path
 
-from bench.real.build import MODES, WORK, Case, Goal, Program, edit_files
-from examples.demo import execute, fetch
+from bench.build import run
+from bench.real.program import MODES, WORK, Case, Goal, Program, edit_files
+from examples.demo import fetch
 from examples.xxhash.edit import Edit
 
 HERE = Path(__file__).parent
@@ -75,15 +76,13 @@ class Lua(Program):
         shutil.copy(HERE / "allocator.h", out)
         edit_files(out, STATIC if form in MODES else HARD_WIRED if form == "hard-wired" else {})
 
-    def test(self, form: str, flavour: str) -> str:
-        """Without the parts that are long or want C libraries built; they take a writable folder."""
-        folder = WORK / self.name / "tests" / f"{form}-{flavour}"
+    def test(self, form: str) -> str:
+        """Without the parts that take long or want C libraries built; the others write files where they are."""
+        folder = WORK / self.name / "tests" / form
         shutil.copytree(self.upstream() / "testes", folder, dirs_exist_ok=True)
-        said = execute([self.bin(form, flavour) / "lua", "-e", "_U=true", "all.lua"], cwd=folder).stdout
+        said = run([self.bin(form, "plain") / "lua", "-e", "_U=true", "all.lua"], cwd=folder)
         (verdict,) = re.findall(r"(?m)^final OK", said)
         return f"{said.count('***** FILE')} files, {verdict}"
 
     def time(self, programs: Path) -> list[float]:
-        return [
-            float(execute([programs / "lua", HERE / script]).stdout) for script in ("binary_trees.lua", "objects.lua")
-        ]
+        return [float(run([programs / "lua", HERE / script])) for script in ("binary_trees.lua", "objects.lua")]

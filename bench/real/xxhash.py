@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.real.build import FLAVOURS, MODES, Case, Goal, Program, answer, compiler
+from bench.real.program import MODES, Case, Goal, Program, answer, compiler
 from examples import demo
 from examples.xxhash.edit import write_variant
 
@@ -26,10 +26,10 @@ class XxHash(Program):
             variant = demo.run([pointer, "best"]).strip()
         write_variant(demo.fetch(), out, variant)
 
-    def test(self, form: str, flavour: str) -> str:
+    def test(self, form: str) -> str:
+        """Those of its Python binding."""
         words = tuple(compiler(form))
-        flags = (*answer("--cflags"), *FLAVOURS[flavour])
-        build = demo.Build(f"{form}-{flavour}", self.sources(form), flags, answer("--libs"), compiler=words)
+        build = demo.Build(form, self.sources(form), answer("--cflags"), answer("--libs"), compiler=words)
         return demo.own_tests(demo.fetch(), build)
 
     def time(self, programs: Path) -> list[float]:
