@@ -33,8 +33,8 @@ RATES = (0, 1_000, 10_000, 100_000, 1_000_000)
 XRAY_SITES = (2, 100, 10_000, 1_000_000)
 PUBLISHED = (
     "published: Linux's jump_label in batches, 56 sites and more, 24 processors: 1.4 ms (LKML, 21 Dec 2018)",
-    "published: liteinst, 15 threads keep 99.8 % of their calls at 1e4 toggles a second, 84.5 % at 1e6 (ALL_DATA.csv)",
-    "published: semi-static-conditions, 110 to 120 cycles; one jump, one thread, a page left writable (branch.hpp)",
+    "published: liteinst: 15 threads keep 99.8 % of their calls at 1e4 toggles a second, 84.5 % at 1e6 (its data)",
+    "published: semi-static-conditions: 110 to 120 cycles; one jump, one thread, a page left writable (branch.hpp)",
 )
 
 
