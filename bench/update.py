@@ -204,6 +204,6 @@ def main(quick: bool) -> Report:
     report.figures += sites
     report.goals = goals(report, counts, sites)
     report.notes += PUBLISHED
-    drawn = re.compile(r".*: (target|NULL), [02] busy threads$|calls, .*")
+    drawn = re.compile(r"aligned: (target|NULL), 0 busy.*|.*: (target|NULL), 2 busy.*|calls, .*")
     report.shown = [case for case in report.cases() if drawn.match(case)]
     return report
