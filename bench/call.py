@@ -43,6 +43,8 @@ WAYS = (
     Way("switch", "SWITCH"),
     Way("pointer, retpoline", "POINTER", retpoline=True),
 )
+CASES = ("empty", "small", "64-byte hash", "small, far", "NULL", "RET0", "constant", "mispredicted", "cold caches")
+"""In this order they are shown, before those with many keys."""
 NOTHING = ("NULL", "RET0", "constant")
 """Cases where a site of a static call is no call at all."""
 
@@ -70,10 +72,28 @@ def write_keys(folder: Path, in_turn: tuple[int, int]) -> None:
             f"TURNED keys_{count}(long turns)\n{{\n\tPAD;\n\tfor (; turns; turns--) {{\n{calls}\n\t}}\n}}\n"
             f'LOOP("{count} keys in turn", keys_{count}, {count}, 0);'
         )
+    # One call alone would be fetched while the processor waits for the time.
+    few = min(in_turn)
+    calls = "\n".join(f"\t\tstatic_call(k{n})();" for n in range(few))
+    loops.append(f"""TURNED keys_cold(long turns)
+{{
+	for (; turns; turns--) {{
+		unsigned core;
+		unsigned long began;
+
+		evict();
+		began = __rdtscp(&core);
+{calls}
+		cold_ticks[(turns - 1) % COLD_TURNS] = __rdtscp(&core) - began;
+	}}
+}}
+LOOP("cold caches", keys_cold, {few}, 1);""")
     head = '#include "call.h"\n'
     (folder / "call_keys.h").write_text(head + "\n".join(declared) + "\n")
     (folder / "call_keys.c").write_text("\n".join(['#include "call_keys.h"', *defined, *resolved, ""]))
-    (folder / "call_keys_loops.h").write_text("\n".join(['#include "call_keys.h"', ways, *loops, ""]))
+    (folder / "call_keys_loops.h").write_text(
+        "\n".join(['#include "call_keys.h"', "#include <x86intrin.h>", ways, *loops, ""])
+    )
 
 
 def build(folder: Path, compiler: str, keys: tuple[int, int], copies: int) -> Path:
@@ -81,7 +101,8 @@ def build(folder: Path, compiler: str, keys: tuple[int, int], copies: int) -> Pa
     include = (f"-I{SOURCES}", f"-I{folder}")
     jobs = [partial(runtime, folder, compiler)]
     # No call is in these, so what `instrument` does is not needed.
-    for source in (SOURCES / "call.c", SOURCES / "call_targets.c", folder / "call_keys.c"):
+    plain = [SOURCES / name for name in ("call.c", "call_targets.c", "call_evict.S")]
+    for source in (*plain, folder / "call_keys.c"):
         flags = (*include, "-DSTATIC_CALL_INSTRUMENTED")
         jobs.append(partial(compiled, source, folder / f"{source.stem}.o", compiler, *flags))
     for number, way in enumerate(WAYS):
@@ -178,7 +199,7 @@ def main(quick: bool) -> Report:
             with pinned():
                 cases, told = parsed(run([prog, "time", str(rounds), str(microseconds)]))
         report.notes += [f"{compiler}: {line}" for line in told]
-        for case, series in cases.items():
+        for case, series in sorted(cases.items(), key=lambda item: CASES.index(item[0]) if item[0] in CASES else 99):
             report.figures += figures(f"{compiler}: {case}", "ns a call", series, counts.get(case))
     report.goals = goals(report)
     return report

@@ -71,6 +71,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = report.name  # the same picture is the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"  # letters as letters: a tenth of the size
     from matplotlib import pyplot
 
     cases = {case: rows for case, rows in report.cases().items() if not report.shown or case in report.shown}

@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 from bench.build import COMPILERS, SOURCES, compiled, linked, pinned, run, runtime, together, tool
 from bench.measure import Series, figures, interleaved, wall
 from bench.report import Goal, Report, version
-from bench.update import LAYOUTS
+from bench.update import CHUNK, LAYOUTS
 
 COMPILER = "gcc-12"
 MODES: dict[str, tuple[str, ...]] = {
@@ -30,19 +30,21 @@ FEW, MORE = 100, 600
 """Sites of two programs; what one has more than the other is what sites take."""
 
 
-def build(folder: Path, many: int) -> tuple[Path, Path]:
+def build(folder: Path, chunks: int) -> tuple[Path, Path]:
     """The program with its table of sites, and without."""
-    flags = ("-DSTATIC_CALL_INSTRUMENTED", f"-I{SOURCES}", *LAYOUTS["aligned"], f"-DMANY={many}")
-    out = [folder / name for name in ("startup.o", "with.o", "without.o")]
-    jobs = [
-        partial(runtime, folder, COMPILER),
-        partial(compiled, SOURCES / "startup.c", out[0], COMPILER, *flags),
-        partial(compiled, SOURCES / "update_sites.S", out[1], COMPILER, *flags),
-        partial(compiled, SOURCES / "update_sites.S", out[2], COMPILER, *flags, "-DNO_TABLE"),
-    ]
-    library = together(jobs)[0]
-    made = [linked(COMPILER, one.with_suffix(""), out[0], one, library) for one in out[1:]]
-    return made[0], made[1]
+    flags = ("-DSTATIC_CALL_INSTRUMENTED", f"-I{SOURCES}")
+    main = partial(compiled, SOURCES / "startup.c", folder / "startup.o", COMPILER, *flags)
+    jobs = [partial(runtime, folder, COMPILER), main]
+    for name, more in (("with", ()), ("without", ("-DNO_TABLE",))):
+        for kind, size in (("sites", ()), ("chunk", (f"-DCHUNK={CHUNK}",))):
+            words = (*LAYOUTS["aligned"], *more, *size)
+            jobs.append(partial(compiled, SOURCES / "update_sites.S", folder / f"{kind}-{name}.o", COMPILER, *words))
+    library, program = together(jobs)[:2]
+    progs = []
+    for name in ("with", "without"):
+        sites = (folder / f"sites-{name}.o", *[folder / f"chunk-{name}.o"] * chunks)
+        progs.append(linked(COMPILER, folder / name, program, *sites, library))
+    return progs[0], progs[1]
 
 
 def source(sites: int, hard_wired: bool) -> str:
@@ -119,10 +121,10 @@ def memory(progs: dict[str, Path], rounds: int) -> tuple[Series, Series, Series]
 
 def main(quick: bool) -> Report:
     report = Report("startup", "Cost of start-up and size", [f"{version(name)} -O2" for name in COMPILERS])
-    many, rounds = (1000, 2) if quick else (1_000_000, 41)
+    chunks, rounds = (1, 2) if quick else (100, 41)
     with tempfile.TemporaryDirectory(prefix="bench-startup-") as name:
         folder = Path(name)
-        prog, without = build(folder, many)
+        prog, without = build(folder, chunks)
         with pinned():
             ways = {
                 "no table": lambda: 1000 * wall([without]),

@@ -17,32 +17,40 @@
 
 extern const struct loop *const __start_bench_loops[], *const __stop_bench_loops[];
 unsigned char poly_order[POLY_LENGTH];
-unsigned long cold_ticks[COLD_CALLS];
+unsigned long cold_ticks[COLD_TURNS];
 
-#define EVICTED (4 << 20)
+/* Data first, out of the first level; the code then, out of the second, which is for both. */
+#define EVICTED (256 << 10)
 static char *evicted;
+void evict_code(void);
 void evict(void)
 {
 	for (long i = 0; i < EVICTED; i += 64)
 		*(volatile char *)(evicted + i);
+	evict_code();
 }
 
+/* The processor time of this thread: what others do meanwhile does not count. */
 static double now(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
 	return 1e9 * (double)time.tv_sec + (double)time.tv_nsec;
 }
 
 static double ns_of_tick(void)
 {
-	double began = now(), ended;
+	struct timespec began, ended;
 	unsigned long ticks = __rdtsc();
+	double took;
 
-	while ((ended = now()) - began < 2e7)
-		;
-	return (ended - began) / (double)(__rdtsc() - ticks);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &ended);
+		took = 1e9 * (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec);
+	} while (took < 2e7);
+	return took / (double)(__rdtsc() - ticks);
 }
 
 static int compare(const void *a, const void *b)
@@ -60,8 +68,8 @@ static double timed(const struct loop *loop, long turns, double tick)
 	loop->run(turns);
 	if (!loop->cold)
 		return (now() - began) / (double)(turns * loop->calls);
-	qsort(cold_ticks, COLD_CALLS, sizeof(*cold_ticks), compare);
-	return tick * (double)cold_ticks[COLD_CALLS / 2];
+	qsort(cold_ticks, COLD_TURNS, sizeof(*cold_ticks), compare);
+	return tick * (double)cold_ticks[COLD_TURNS / 2] / loop->calls;
 }
 
 static long turns_for(const struct loop *loop, double length)
@@ -69,7 +77,7 @@ static long turns_for(const struct loop *loop, double length)
 	long turns = 1;
 
 	if (loop->cold)
-		return COLD_CALLS;
+		return COLD_TURNS;
 	for (;; turns *= 2) {
 		double took = timed(loop, turns, 0) * (double)(turns * loop->calls);
 

@@ -29,15 +29,15 @@ DECLARE_STATIC_CALL(constant, target_constant);
 extern unsigned char poly_order[POLY_LENGTH];
 extern int (*poly_targets[4])(int x);
 
-/* One loop: so many calls in each of its turns; `cold` ones time each call and leave nanoseconds in cold_ticks. */
+/* One loop: so many calls in each of its turns; `cold` ones time each turn and leave ticks in cold_ticks. */
 struct loop {
 	const char *name, *way;
 	int copy, calls, cold;
 	void (*run)(long turns);
 };
-#define COLD_CALLS 32
-extern unsigned long cold_ticks[COLD_CALLS];
-void evict(void); /* all of the first two levels of cache */
+#define COLD_TURNS 8
+extern unsigned long cold_ticks[COLD_TURNS];
+void evict(void); /* whatever is in the caches near a processor */
 
 #define LOOP(title, function, calls, cold) \
 	static const struct loop loop_##function = { title, WAY, COPY, calls, cold, function }; \

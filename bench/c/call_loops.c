@@ -3,8 +3,6 @@
 #include "call.h"
 #include "call_ways.h"
 
-#include <x86intrin.h>
-
 #define EIGHT(call) do { call; call; call; call; call; call; call; call; } while (0)
 
 TURNED empty_loop(long turns)
@@ -88,21 +86,6 @@ TURNED poly_loop(long turns)
 	__asm__ volatile("" : : "r"(x));
 }
 LOOP("mispredicted", poly_loop, 1, 0);
-
-TURNED cold_loop(long turns)
-{
-	PAD;
-	for (; turns; turns--) {
-		unsigned core;
-		unsigned long began;
-
-		evict();
-		began = __rdtscp(&core);
-		static_call(empty)();
-		cold_ticks[(turns - 1) % COLD_CALLS] = __rdtscp(&core) - began;
-	}
-}
-LOOP("cold caches", cold_loop, 1, 1);
 
 /* That many calls lie at every place of a cache line anyway. */
 #if !COPY

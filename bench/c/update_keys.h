@@ -17,7 +17,13 @@ DECLARE_STATIC_CALL(million, first);
 void run_one(void);
 void run_hundred(void);
 void run_ten_thousand(void);
-void run_million(void);
+
+extern void (*const __start_bench_chunks[])(void), (*const __stop_bench_chunks[])(void);
+static inline void run_million(void)
+{
+	for (void (*const *chunk)(void) = __start_bench_chunks; chunk < __stop_bench_chunks; chunk++)
+		(*chunk)();
+}
 
 extern struct static_call_key *const many_keys[];
 extern const unsigned long many_count;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions as clang makes them with -fxray-instrument: FUNCTIONS of them, and run_all, which calls each. */
+/* Functions as clang makes them with -fxray-instrument: FUNCTIONS of them, and one that calls each. */
 	.section .text.run_all, "ax", @progbits
-	.globl run_all
 	.type run_all, @function
 run_all:
 	subq $8, %rsp
@@ -38,4 +37,6 @@ run_all:
 	.section .text.run_all, "ax", @progbits
 	addq $8, %rsp
 	ret
+	.section bench_chunks, "aw", @progbits
+	.quad run_all
 	.section .note.GNU-stack, "", @progbits

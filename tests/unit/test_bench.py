@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import tables
+from bench import docs, tables
 from bench.call import parsed
 from bench.measure import figures, interleaved, middle
 from bench.report import Figure, Report, at_most, read, write
@@ -77,6 +77,20 @@ def test_a_report_survives_its_file(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         report.find("case", "other", 3)
     assert "MISSED a goal" in tables.text(report)
+
+
+def test_tables_of_a_page() -> None:
+    report = Report("some", "Some bench", ["cc 1"], machine="a processor")
+    for case, factor in (("cc: a", 2), ("cc: b", 3)):
+        report.figures += figures(case, "ns", {"base": [4.0], "mine": [4.0 * factor]}, {"mine": 7})
+    report.figures += figures("line", "us", {"way": [5.0]}, x=10) + figures("line", "us", {"way": [6.0]}, x=20)
+    report.shown = ["line"]
+    text = docs.section(report)
+    assert "| cc (ns) | a | b |\n| --- | --- | --- |\n| base | 4 | 4 |\n| mine | 2.00 [7] | 3.00 [7] |" in text
+    assert "| us | 10 | 20 |\n| --- | --- | --- |\n| line: way | 5 | 6 |" in text
+    page = "before\n<!-- some -->\nold\n<!-- end -->\nafter\n"
+    assert docs.filled(page, "some", "new") == "before\n<!-- some -->\n\nnew\n\n<!-- end -->\nafter\n"
+    assert docs.filled(page, "other", "new") == page
 
 
 def test_the_call_bench(tmp_path: Path) -> None:
