@@ -18,6 +18,8 @@ need_file valgrind /usr/include/valgrind/callgrind.h
 need ccache ccache
 need rg ripgrep
 need spatch coccinelle
+need_file zlib1g-dev /usr/include/zlib.h
+need_file python3-dev "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -33,7 +33,8 @@ BIN = Path(sys.executable).parent
 CC = "gcc"
 
 MODES = ("trampoline", "inline-asm")
-CFLAGS = ["-O3", "-DXXH_DISPATCH_SCALAR=1"]
+# Functions on cache lines, or it is luck where each build's happen to lie (docs/performance.md).
+CFLAGS = ["-O3", "-falign-functions=64", "-DXXH_DISPATCH_SCALAR=1"]
 FLAVOURS = {"plain": [], "retpoline": ["-mindirect-branch=thunk"]}
 CASES = ("256-byte hash", "16-byte update")
 ROUNDS = 41
@@ -98,16 +99,17 @@ def demo_dispatch() -> int:
 # --- xxHash: fetch, edit, build -------------------------------------------------------------------------------------
 
 
-def fetch() -> Path:
+def fetch(
+    requirements: Path = HERE / "xxhash" / "requirements.txt", archives: Path = XXHASH / "archive", **settings: str
+) -> Path:
     """The unpacked source archive, by way of pip, which checks its hash; kept for the next run."""
-    requirements = HERE / "xxhash" / "requirements.txt"
-    archives = XXHASH / "archive"
     for archive in archives.glob("*.tar.gz"):
         if hashlib.sha256(archive.read_bytes()).hexdigest() not in requirements.read_text():
             shutil.rmtree(archives)
     if not any(archives.glob("*.tar.gz")):
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-        execute([*pip, "-r", requirements, "-d", archives], settings={"PIP_RETRIES": "1"})
+        names = ",".join(re.findall(r"(?m)^([\w-]+)==", requirements.read_text()))
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", names, "--require-hashes"]
+        execute([*pip, "-r", requirements, "-d", archives], settings={"PIP_RETRIES": "1", **settings})
     (archive,) = archives.glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extractall(archives)  # no filter=: Debian 12 has 3.11.2; the hash says what is inside
@@ -123,11 +125,12 @@ class Build:
     cflags: tuple[str, ...] = ()
     libs: tuple[str, ...] = ()
     fixed: bool = False  # calls go to one implementation, which nothing can switch
+    compiler: tuple[str, ...] = (CC,)
 
     def compile(self, out: Path, files: Sequence[str], flags: Sequence[str] = ()) -> Path:
         out.parent.mkdir(parents=True, exist_ok=True)
         sources = [self.sources / file for file in files]
-        run([CC, *CFLAGS, *self.cflags, *flags, *sources, *self.libs, "-pthread", "-o", out])
+        run([*self.compiler, *CFLAGS, *self.cflags, *flags, *sources, *self.libs, "-pthread", "-o", out])
         return out
 
     def program(self, flavour: str) -> Path:

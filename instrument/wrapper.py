@@ -12,6 +12,7 @@ compilers turn into the moves that are needed, or none.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from instrument import declare
 from instrument.model import Base, CType, Encoding, Enum, Piece, Pointer, Qualified, Signature, Typedef, Value
@@ -55,8 +56,9 @@ def build(name: str, signature: Signature) -> Wrapper:
     """The wrapper `__SCW__name` for a signature that needs no stack."""
     params = [f"__sc_a{i}" for i in range(len(signature.params))]
     asm = _Asm()
+    results = {piece.register for piece in signature.result.pieces} if signature.result else set()
     for value, param in zip(signature.params, params, strict=True):
-        _pass(asm, value, param)
+        _pass(asm, value, param, results)
     result = _returned(asm, signature)
     # In and out costs an operand more; gcc's shrink-wrapping (requires_stack_frame_p) asks for uses as for changes.
     if operands(signature) <= MAX_OPERANDS:
@@ -132,18 +134,18 @@ def is_plain(value: Value) -> bool:
     return False
 
 
-def extended(value: Value, name: str) -> str:
-    """The argument as the 64 bits of its register.
+def extended(value: Value, name: str, word: bool) -> tuple[str, str]:
+    """The type of an argument's variable in an INTEGER register, and the argument as that.
 
     The psABI leaves the upper bits of a narrow argument open, but clang's callees rely on 32 bits being
-    extended by the type's sign (LLVM issue 12579), and gcc's callers do so: hence through int.
+    extended by the type's sign (LLVM issue 12579), and gcc's callers do so: hence through int. All 64 bits cost an
+    instruction, as a call does not: only if a `word` is asked for, as where the register has a result's bits later.
     """
     if isinstance(underlying(value.type), Pointer) or value.size == 8:
-        return f"(__static_call_word){name}"
-    if value.size == 4 or not value.signed:
-        return f"(unsigned int){name}"
+        return "__static_call_word", f"(__static_call_word){name}"
     # In one step more, since gcc's -Wsign-conversion warns of the two alone.
-    return f"(__static_call_word)(unsigned int)(int){name}"
+    int_ = f"(unsigned int){name}" if value.size == 4 or not value.signed else f"(unsigned int)(int){name}"
+    return ("__static_call_word", f"(__static_call_word){int_}") if word else ("__static_call_half", int_)
 
 
 def narrowed(value: Value, variable: str) -> str:
@@ -183,12 +185,12 @@ class _Asm:
         self.stores: list[str] = []
 
 
-def _pass(asm: _Asm, value: Value, param: str) -> None:
-    """The argument `param` in its registers."""
+def _pass(asm: _Asm, value: Value, param: str, results: AbstractSet[str]) -> None:
+    """The argument `param` in its registers, of which some may be `results` as well."""
     if is_plain(value):
         piece = value.pieces[0]
         if piece.register in INTEGER:
-            _argument(asm, piece.register, "__static_call_word", extended(value, param))
+            _argument(asm, piece.register, *extended(value, param, piece.register in results))
         else:
             _argument(asm, piece.register, declare.spell(unqualified(value.type)), param)
         return

@@ -217,6 +217,7 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #endif
 /* The bits of a register, in words that no macro of the user's can change: `#define long int` has been seen. */
 typedef __typeof__(sizeof 0) __static_call_word;
+typedef __typeof__(0u) __static_call_half;
 typedef __typeof__(0.0) __static_call_double;
 
 /*

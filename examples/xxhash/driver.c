@@ -23,7 +23,8 @@
 
 enum { THREADS = 3, SAMPLES = 16, MAX_LEN = 1200, CHUNK = 16, SEED = 42 };
 
-static unsigned char input[MAX_LEN];
+/* Aligned, or where the linker happens to put it decides whether each vector load straddles two cache lines. */
+static _Alignas(64) unsigned char input[MAX_LEN];
 
 static struct sample {
 	size_t len;

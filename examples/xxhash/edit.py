@@ -55,7 +55,7 @@ def apply(text: str, edits: tuple[Edit, ...]) -> str:
     for edit in edits:
         text, count = re.subn(edit.pattern, edit.replacement, text)
         if count != edit.count:
-            raise ValueError(f"{edit.pattern!r} matches {count} times, not {edit.count}: is this xxHash 4.1.0?")
+            raise ValueError(f"{edit.pattern!r} matches {count} times, not {edit.count}: is this the pinned release?")
     return text
 
 

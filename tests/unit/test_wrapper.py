@@ -69,7 +69,7 @@ def test_narrow_arguments_are_extended_to_32_bits_by_their_sign() -> None:
     signed, unsigned = Base("signed char", 1, Encoding.SIGNED), Base("unsigned short", 2, Encoding.UNSIGNED)
     result = built(Function(Void(), (signed, unsigned, BOOL, INT, Base("long", 8, Encoding.SIGNED)), False))
     text = "; ".join(result.variables)
-    assert "__sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0" in text
+    assert "__static_call_half __sc_rdi = (unsigned int)(int)__sc_a0" in text
     assert "__sc_rsi = (unsigned int)__sc_a1" in text
     assert "__sc_rdx = (unsigned int)__sc_a2" in text
     assert "__sc_r8 __asm__" in text and "(__static_call_word)__sc_a4" in text
@@ -106,7 +106,7 @@ def test_a_result_in_memory_is_an_object_of_the_wrapper() -> None:
     result = built(Function(Qualified("const", BIG), (INT,), False))
     assert "struct big __sc_value" in result.locals and result.result == " __sc_value"
     assert "__static_call_word __sc_rdi = (__static_call_word)&__sc_value" in result.variables
-    assert "__static_call_word __sc_rsi = (unsigned int)__sc_a0" in result.variables
+    assert "__static_call_half __sc_rsi = (unsigned int)__sc_a0" in result.variables
 
 
 def test_what_cannot_be_declared_without_its_const_has_no_wrapper() -> None:

@@ -19,7 +19,7 @@ float __SCW__both(int __sc_a0, float __sc_a1, const char *__sc_a2, double __sc_a
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rsi = (__static_call_word)__sc_a2; \
 			register float __sc_xmm0 __asm__("xmm0") = __sc_a1; \
 			register double __sc_xmm1 __asm__("xmm1") = __sc_a3; \
@@ -58,13 +58,13 @@ signed char __SCW__narrow(signed char __sc_a0, unsigned char __sc_a1, short __sc
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0; \
-			__static_call_word __sc_rsi = (unsigned int)__sc_a1; \
-			__static_call_word __sc_rdx = (__static_call_word)(unsigned int)(int)__sc_a2; \
-			__static_call_word __sc_rcx = (unsigned int)__sc_a3; \
+			__static_call_half __sc_rdi = (unsigned int)(int)__sc_a0; \
+			__static_call_half __sc_rsi = (unsigned int)__sc_a1; \
+			__static_call_half __sc_rdx = (unsigned int)(int)__sc_a2; \
+			__static_call_half __sc_rcx = (unsigned int)__sc_a3; \
 			__static_call_word __sc_rax; \
-			register __static_call_word __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
-			register __static_call_word __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
+			register __static_call_half __sc_r8 __asm__("r8") = (unsigned int)__sc_a4; \
+			register __static_call_half __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(narrow) \
 				: "+D"(__sc_rdi), "+S"(__sc_rsi), "+d"(__sc_rdx), "+c"(__sc_rcx), "+r"(__sc_r8), "+r"(__sc_r9), "=a"(__sc_rax), "+r"(__static_call_sp) \
 				:  \
@@ -211,7 +211,7 @@ _Bool __SCW__truth(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(truth) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \

@@ -16,7 +16,7 @@ int __SCW__ops_read(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(ops_read) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \

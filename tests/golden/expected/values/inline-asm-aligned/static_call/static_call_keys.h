@@ -109,7 +109,7 @@ struct aligned __SCW__v_aligned(int __sc_a0, struct aligned __sc_a1) \
 		__static_call_word __sc_r0; \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rsi = __sc_a1_0; \
 			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(v_aligned) \
@@ -153,7 +153,7 @@ struct big __SCW__v_big(int __sc_a0, struct point __sc_a1) \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		__builtin_memcpy(&__sc_a1_1, (const char *)&__sc_a1 + 8, 8); \
 		{ \
-			__static_call_word __sc_rsi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rsi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rdi = (__static_call_word)&__sc_value; \
 			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a1_0; \
 			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a1_1; \
@@ -369,7 +369,7 @@ long double _Complex __SCW__v_complexl(int __sc_a0) \
 		long double __sc_r0; \
 		long double __sc_r1; \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			long double __sc_st1; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(v_complexl) \
@@ -410,13 +410,13 @@ int __SCW__v_full(signed char __sc_a0, short __sc_a1, unsigned char __sc_a2, int
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (__static_call_word)(unsigned int)(int)__sc_a0; \
-			__static_call_word __sc_rsi = (__static_call_word)(unsigned int)(int)__sc_a1; \
-			__static_call_word __sc_rdx = (unsigned int)__sc_a2; \
-			__static_call_word __sc_rcx = (unsigned int)__sc_a3; \
+			__static_call_half __sc_rdi = (unsigned int)(int)__sc_a0; \
+			__static_call_half __sc_rsi = (unsigned int)(int)__sc_a1; \
+			__static_call_half __sc_rdx = (unsigned int)__sc_a2; \
+			__static_call_half __sc_rcx = (unsigned int)__sc_a3; \
 			__static_call_word __sc_rax; \
 			register __static_call_word __sc_r8 __asm__("r8") = (__static_call_word)__sc_a4; \
-			register __static_call_word __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
+			register __static_call_half __sc_r9 __asm__("r9") = (unsigned int)__sc_a5; \
 			register double __sc_xmm0 __asm__("xmm0") = __sc_a6; \
 			register float __sc_xmm1 __asm__("xmm1") = __sc_a7; \
 			register double __sc_xmm2 __asm__("xmm2") = __sc_a8; \
@@ -515,7 +515,7 @@ struct mixed __SCW__v_mixed(int __sc_a0, struct mixed __sc_a1) \
 		__builtin_memcpy(&__sc_a1_0, (const char *)&__sc_a1 + 0, 8); \
 		__builtin_memcpy(&__sc_a1_1, (const char *)&__sc_a1 + 8, 8); \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rsi = __sc_a1_0; \
 			__static_call_word __sc_rax; \
 			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a1_1; \
@@ -649,7 +649,7 @@ enum packed __SCW__v_packed(enum packed __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			__static_call_word __sc_rax; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(v_packed) \
 				: "+D"(__sc_rdi), "=a"(__sc_rax), "+r"(__static_call_sp) \
@@ -692,7 +692,7 @@ struct point __SCW__v_point(struct point __sc_a0, int __sc_a1) \
 		__builtin_memcpy(&__sc_a0_0, (const char *)&__sc_a0 + 0, 8); \
 		__builtin_memcpy(&__sc_a0_1, (const char *)&__sc_a0 + 8, 8); \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a1; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a1; \
 			register __static_call_double __sc_xmm0 __asm__("xmm0") = __sc_a0_0; \
 			register __static_call_double __sc_xmm1 __asm__("xmm1") = __sc_a0_1; \
 			register __static_call_double __sc_result0 __asm__("xmm0"); \
@@ -777,7 +777,7 @@ long double __SCW__v_real(int __sc_a0) \
 	__asm__ goto ("" : : : : __sc_cold); \
 	{ \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(v_real) \
 				: "+D"(__sc_rdi), "=t"(__sc_st0), "+r"(__static_call_sp) \
@@ -1043,7 +1043,7 @@ struct x87 __SCW__v_x87(int __sc_a0) \
 		struct x87 __sc_value; \
 		long double __sc_r0; \
 		{ \
-			__static_call_word __sc_rdi = (unsigned int)__sc_a0; \
+			__static_call_half __sc_rdi = (unsigned int)__sc_a0; \
 			long double __sc_st0; \
 			__asm__ __inline__ __volatile__ (__SC_SITE_ALIGNED_ASM(v_x87) \
 				: "+D"(__sc_rdi), "=t"(__sc_st0), "+r"(__static_call_sp) \
