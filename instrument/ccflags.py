@@ -23,6 +23,21 @@ _DROPPED = re.compile(
     r"|-f(?:callgraph-info|deps-|diagnostics-|dump|opt-info|optimization-record|proc-stat-report).*"
     r"|-f(?:save-optimization-record|stack-usage|time-report|time-trace).*"
 )
+_SEARCH = (
+    "-I",
+    "-iquote",
+    "-isystem",
+    "-idirafter",
+    "-include",
+    "-imacros",
+    "--include-directory",
+    "--include-directory-after",
+    "--include",
+    "--imacros",
+)
+_JOINED = re.compile(
+    r"(-I|-i(?:quote|system|dirafter)|--i(?:nclude(?:-directory(?:-after)?)?|macros)=)(.+)", re.DOTALL
+)
 _PASSED_ON = {"-Xassembler": "-Wa,", "-Xclang": "", "-Xpreprocessor": "-Wp,"}
 
 _WORD = re.compile(r"(?:\\.|'(?:\\.|[^'\\])*+'?|\"(?:\\.|[^\"\\])*+\"?|[^\s'\"\\])+", re.DOTALL)
@@ -61,6 +76,14 @@ def compile_flags(words: Sequence[str], source: Path, directory: Path) -> tuple[
 def expanded(words: Sequence[str], cwd: Path) -> list[str]:
     """`words` with response files read."""
     return list(_expanded(words, cwd, _DEPTH))
+
+
+def search(option: tuple[str, ...]) -> tuple[str, str] | None:
+    """The flag and the path of an option that names where to look for headers, or one to include first."""
+    if len(option) > 1:
+        return (option[0], option[1]) if option[0] in _SEARCH else None
+    joined = _JOINED.fullmatch(option[0])
+    return (joined[1], joined[2]) if joined else None
 
 
 def _dropped(word: str) -> bool:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from instrument import report
+    from instrument import report, seal
     from instrument.diagnostics import Finding, InstrumentError
+    from instrument.emit import Changes
     from instrument.pipeline import Options, Outcome
 
 _EPILOG = """\
@@ -292,22 +293,33 @@ def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
 
 
 def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
+    from contextlib import redirect_stderr
+    from io import StringIO
     from pathlib import Path
 
-    from instrument import emit, pipeline, report
+    from instrument import emit, pipeline, report, seal
 
     options = _options(arguments, flags)
-    outcome = pipeline.run(options)
-    found = report.entries(outcome.scanned, outcome.sites)
-    findings = report.violations(found, options.mode) if arguments.strict else ()
+    found = pipeline.gather(options)
+    sealed = _sealable(arguments, options)
+    if sealed and (told := seal.unchanged(sealed, found)) is not None:
+        print(told, end="", file=sys.stderr)
+        return 0
+    outcome = pipeline.run(options, found)
+    entries = report.entries(outcome.scanned, outcome.sites)
+    findings = report.violations(entries, options.mode) if arguments.strict else ()
     writes = not (arguments.check or arguments.diff or arguments.dry_run or findings)
-    if options.out is not None and writes:
-        pipeline.write(options.out, outcome)
-        if arguments.depfile:
-            emit.give_depfile(options.out, Path(arguments.depfile), outcome.rewritten)
+    done = pipeline.write(options, outcome) if writes else emit.Applied(pipeline.compare(options, outcome))
+    if writes and options.out is not None and arguments.depfile:
+        emit.give_depfile(options.out, Path(arguments.depfile), outcome.rewritten)
+    changes = done.changes
     for finding in outcome.findings:
         _show(finding, outcome.inputs.root, outcome.contents)
-    _tell(arguments, options, outcome, found)
+    with redirect_stderr(StringIO()) as said:
+        _tell(arguments, options, outcome, changes, entries)
+    print(said.getvalue(), end="", file=sys.stderr)
+    if sealed and done.states and not (outcome.findings or outcome.failed or changes.remove or changes.kept):
+        seal.record(sealed, found, outcome.states, done.states, outcome.world, said.getvalue())
     for finding in findings:
         _show(finding, outcome.inputs.root, outcome.contents)
     if findings and options.out is not None:
@@ -316,19 +328,38 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
         _say(f"error: left out of the output: {', '.join(outcome.failed)}")
     if arguments.diff:
         _diff(outcome)
-    return int(bool(findings or outcome.failed or _out_of_date(arguments, outcome)))
+    return int(bool(findings or outcome.failed or _out_of_date(arguments, outcome, changes)))
 
 
-def _out_of_date(arguments: argparse.Namespace, outcome: Outcome) -> bool:
+def _sealable(arguments: argparse.Namespace, options: Options) -> seal.Run | None:
+    """The run, if all that it leaves behind is an output and what it says on standard error."""
+    from instrument import seal
+
+    if options.out is None or options.describe or arguments.diff or arguments.depfile:
+        return None
+    database = options.build_dir / "compile_commands.json" if options.build_dir else None
+    files = [options.build_dir, database] if options.build_dir and database else []
+    words = [word for option in (options.sources, options.flags) for word in (len(option), *option)]
+    words += [options.out, options.root, options.mode, options.layout, arguments.quiet, arguments.strict]
+    return seal.Run(options.out, seal.question(words, files))
+
+
+def _out_of_date(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) -> bool:
     if arguments.check and arguments.out:
-        return bool(outcome.changes.stale)
+        return bool(changes.stale)
     return bool((arguments.check or arguments.diff) and outcome.rewritten)
 
 
 # ---- output ---------------------------------------------------------------------------------------
 
 
-def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, found: tuple[report.Entry, ...]) -> None:
+def _tell(
+    arguments: argparse.Namespace,
+    options: Options,
+    outcome: Outcome,
+    changes: Changes,
+    found: tuple[report.Entry, ...],
+) -> None:
     from instrument import report
 
     if arguments.json:
@@ -343,7 +374,7 @@ def _tell(arguments: argparse.Namespace, options: Options, outcome: Outcome, fou
         _data(report.as_json(found, outcome.keys, outcome.rewritten, about).encode())
     if arguments.quiet:
         return
-    for note in _notes(arguments, outcome):
+    for note in _notes(arguments, outcome, changes):
         _say(note)
     if arguments.verbose:
         for line in report.listing(found, _prefix(outcome.inputs.root)):
@@ -364,10 +395,10 @@ def _as_json(finding: Finding) -> dict[str, str | int | None]:
     }
 
 
-def _notes(arguments: argparse.Namespace, outcome: Outcome) -> list[str]:
+def _notes(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) -> list[str]:
     from instrument.manifest import CONTROL
 
-    found, changes = outcome.inputs, outcome.changes
+    found = outcome.inputs
     notes = [f"{name}: a link out of the tree is left out" for name in found.skipped]
     notes += [f"{name}: not an input any more, but changed by hand, so it stays" for name in changes.kept]
     if found.instrumented:
@@ -409,6 +440,8 @@ def _show_error(error: InstrumentError, arguments: argparse.Namespace) -> None:
 
 
 def _show(finding: Finding, root: Path, contents: Mapping[str, bytes]) -> None:
+    from instrument.diagnostics import InstrumentError
+
     line = None
     if finding.place is not None:
         try:
@@ -416,7 +449,7 @@ def _show(finding: Finding, root: Path, contents: Mapping[str, bytes]) -> None:
             if data is None:
                 data = (root / finding.place.path).read_bytes()
             line = data.split(b"\n")[finding.place.line - 1].decode(errors="replace")
-        except (OSError, IndexError):
+        except (OSError, IndexError, InstrumentError):
             line = None
     print(finding.render(line, _prefix(root)), file=sys.stderr)
     for note in finding.also:

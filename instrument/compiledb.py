@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,19 @@ class Commands:
     known: Mapping[Path, tuple[Command, ...]] = field(default_factory=dict)
 
     def of(self, source: Path) -> tuple[Command, ...]:
-        return self.known.get(source.resolve(), (self.default,) if self.default else ())
+        default = (self.default,) if self.default else ()
+        return self.known.get(_real(source), default) if self.known else default
+
+
+def _real(path: Path) -> Path:
+    """`path.resolve()`, but quick for many files of one directory."""
+    whole = _real_folder(path.parent) / path.name
+    return whole.resolve() if whole.is_symlink() or path.name == ".." else whole
+
+
+@cache
+def _real_folder(path: Path) -> Path:
+    return path.resolve()
 
 
 def load(build_dir: Path | None, flags: Sequence[str]) -> Commands:

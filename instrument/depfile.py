@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 _UNSPEAKABLE = frozenset("\n\t=;|%*?[")
+_PLAIN = re.compile(r"[^ #:$]*")
 
 
 def speakable(name: str) -> bool:
@@ -17,6 +18,8 @@ def speakable(name: str) -> bool:
 
 def escape(name: str) -> str:
     """`name` as one word of a rule. Backslashes double only in front of what is escaped, as make reads them."""
+    if _PLAIN.fullmatch(name):
+        return name
     out: list[str] = []
     slashes = 0
     for character in name:

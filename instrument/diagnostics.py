@@ -61,6 +61,14 @@ class InstrumentError(Exception):
         self.findings = findings
         self.status = status
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """A worker's error comes to us through a pipe."""
+        return _error, (self.findings, self.status)
+
+
+def _error(findings: tuple[Finding, ...], status: int) -> InstrumentError:
+    return InstrumentError(*findings, status=status)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

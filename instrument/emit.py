@@ -5,24 +5,29 @@ Knows files, modes and times; must not know what is in them. `compare` reads and
 
 Times are make's: new content is new now; equal content whose source is newer takes the source's time, so
 that touching a header reaches whatever depends on its copy.
+
+What is not changed is copied: a hard link would carry an edit of the copy back into the source. File systems that can
+share the blocks of two files do so here.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from instrument import depfile
+from instrument import depfile, workers
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.files import digest
+from instrument.inputs import State, changed
 from instrument.manifest import CONTROL, MANIFEST, Manifest, load
-from instrument.value import dataclass
+from instrument.value import dataclass, field
 
 DEPFILE = f"{CONTROL}/static_call.d"
 STAMP = f"{CONTROL}/stamp"
@@ -36,14 +41,23 @@ _ORDER = {MANIFEST: 0, DEPFILE: 2, STAMP: 3}
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """A file that is to be copied, as it was when it was read."""
+
+    path: str
+    state: State
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """One file to be: `content`, or a copy of the file `copy_of`, or a symbolic link to `link`; or, if `gone`, none.
+    """One file to be: `content`, or a copy of `copy_of`, or a symbolic link to `link`; or, if `gone`, none.
 
     `mode` is None for what has no source. `newer_than` is its source's time in ns, 0 if it has none.
     """
 
     content: bytes = b""
-    copy_of: Path | None = None
+    copy_of: Copied | None = None
     link: str | None = None
     mode: int | None = None
     newer_than: int = 0
@@ -96,43 +110,90 @@ def runtime(source: Path) -> dict[str, Output]:
     return {f"{CONTROL}/runtime/{path.relative_to(source).as_posix()}": Output(path.read_bytes()) for path in files}
 
 
-def compare(out: Path, outputs: Mapping[str, Output]) -> Changes:
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done, and the states of all outputs since; no states if somebody may have written meanwhile."""
+
+    changes: Changes
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+def compare(out: Path, outputs: Mapping[str, Output], jobs: int = 1) -> Changes:
     """What stands between the directory `out` and `outputs`. Nothing is written."""
+    return _compare(out, outputs, jobs)[0]
+
+
+def _compare(out: Path, outputs: Mapping[str, Output], jobs: int) -> tuple[Changes, dict[str, State]]:
+    """The changes, and the states of what is as it should be, from before it was looked into."""
     with _reporting(out):
         earlier = _earlier(out)
-        found = {path: _found(out / path) for path in sorted(set(earlier) - set(outputs) - _UNLISTED)}
+        found = {path: _found(f"{out}/{path}") for path in sorted(set(earlier) - set(outputs) - _UNLISTED)}
         gone = found.keys()
         unwanted = {path for path, output in outputs.items() if output.gone and _is_file(out / path)}
         remove = (*sorted(unwanted, key=_removal), *(path for path in gone if found[path] == earlier[path]))
-        _refuse_detours(out, {*outputs, *gone}, remove)
-        wanted = {path for path, output in outputs.items() if not output.gone}
+        _refuse_detours(out, [*outputs, *gone], remove)
+        wanted = sorted((path for path, output in outputs.items() if not output.gone), key=_order)
         # What is seen through a link that is about to go is not there.
-        write = {path for path in wanted if _below(path, gone) or _differs(out / path, outputs[path])}
-        touch = {path for path in wanted - write if _older(out / path, outputs[path])}
-    return Changes(
-        tuple(sorted(write, key=_order)),
-        tuple(sorted(touch, key=_order)),
+        seen = [path for path in wanted if not _below(path, gone)]
+
+        def each(part: Sequence[str]) -> list[State | None]:
+            return [_same(f"{out}/{path}", outputs[path]) for path in part]
+
+        same = {path: state for path, state in zip(seen, workers.spread(each, seen, jobs), strict=True) if state}
+    changes = Changes(
+        tuple(path for path in wanted if path not in same),
+        tuple(path for path in wanted if path in same and _older(f"{out}/{path}", outputs[path])),
         remove,
         tuple(path for path in gone if found[path] not in (None, earlier[path])),
     )
+    return changes, same
 
 
-def apply(out: Path, outputs: Mapping[str, Output]) -> None:
-    """Make `out` hold `outputs`. What that takes is decided anew: another run may have written meanwhile."""
+def apply(out: Path, outputs: Mapping[str, Output], jobs: int = 1) -> Applied:
+    """Make `out` hold `outputs`, and tell what that took: another run may have written since somebody compared."""
     with _reporting(out):
         (out / CONTROL).mkdir(parents=True, exist_ok=True)
     with _locked(out):
-        changes = compare(out, outputs)
+        # One odd time for all that is written: whoever writes to it again leaves another.
+        now = time.time_ns()
+        changes, same = _compare(out, outputs, jobs)
         _clean(out, outputs)
         for path in changes.remove:
             _remove(out, path)
-        writes = set(changes.write)
+        writes = frozenset(changes.write)
+
+        def each(part: Sequence[str]) -> list[None]:
+            for path in part:
+                with _reporting(f"{out}/{path}"):
+                    if path in writes:
+                        _write(f"{out}/{path}", outputs[path], now)
+                    else:
+                        os.utime(f"{out}/{path}", ns=(outputs[path].newer_than, outputs[path].newer_than))
+            return [None] * len(part)
+
+        steps: dict[int, list[str]] = {}
         for path in sorted({*changes.write, *changes.touch}, key=_order):
-            with _reporting(out / path):
-                if path in writes:
-                    _write(out / path, outputs[path])
-                else:
-                    os.utime(out / path, ns=(outputs[path].newer_than, outputs[path].newer_than))
+            steps.setdefault(_order(path)[0], []).append(path)
+        for _, paths in sorted(steps.items()):
+            for folder in _folders(path for path in paths if path in writes):
+                with _reporting(f"{out}/{folder}"):
+                    os.makedirs(f"{out}/{folder}", exist_ok=True)
+            workers.spread(each, paths, jobs)
+        states = {path: State.of(os.lstat(f"{out}/{path}")) for path in (*changes.write, *same)}
+    sure = all(states[path].mtime == max(now, outputs[path].newer_than) for path in changes.write)
+    sure = sure and all(states[path] == state and not state.young(now) for path, state in same.items())
+    return Applied(changes, states if sure else {})
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    """The directories that `paths` lie in, outermost first."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return sorted(found)
 
 
 def give_depfile(out: Path, to: Path, rewritten: Iterable[str]) -> None:
@@ -146,14 +207,14 @@ def give_depfile(out: Path, to: Path, rewritten: Iterable[str]) -> None:
         for path in (out / name for name in rewritten):
             if path.stat().st_mtime_ns < keys:
                 os.utime(path, ns=(keys, keys))
-        _write(to, Output(copy_of=out / DEPFILE))
+        _write(os.path.abspath(to), Output((out / DEPFILE).read_bytes()), time.time_ns())
 
 
 def _refuse_detours(out: Path, paths: Iterable[str], remove: Collection[str]) -> None:
     """Through a directory that is somebody's symbolic link we would write into what it points to."""
-    for parent in sorted({parent for path in paths for parent in Path(path).parents[:-1]}):
-        if str(parent) not in remove and (out / parent).is_symlink():
-            what = f"{out / parent} is a symbolic link, and files are to be written below it"
+    for folder in _folders(paths):
+        if folder not in remove and os.path.islink(f"{out}/{folder}"):
+            what = f"{out / folder} is a symbolic link, and files are to be written below it"
             raise InstrumentError(
                 Finding("IN008", what, fix="remove it, or choose another output directory"), status=2
             )
@@ -198,18 +259,28 @@ def _foreign(out: Path) -> Iterator[Path]:
             yield path
 
 
-def _differs(path: Path, output: Output) -> bool:
+def _same(path: str, output: Output) -> State | None:
+    """The state of what is at `path` if that is the output."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return True
+        return None
+    return None if _differs(path, found, output) else State.of(found)
+
+
+def _differs(path: str, found: os.stat_result, output: Output) -> bool:
     if output.link is not None:
-        return not stat.S_ISLNK(found.st_mode) or str(path.readlink()) != output.link
+        return not stat.S_ISLNK(found.st_mode) or os.readlink(path) != output.link
     if not stat.S_ISREG(found.st_mode) or output.mode not in (None, stat.S_IMODE(found.st_mode)):
         return True
     if output.copy_of is not None:
-        return found.st_size != output.copy_of.stat().st_size or _found(path) != _digest(output)
-    return found.st_size != len(output.content) or path.read_bytes() != output.content
+        return found.st_size != output.copy_of.state.size or _found(path) != _digest(output)
+    return found.st_size != len(output.content) or _content(path) != output.content
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _is_file(path: Path) -> bool:
@@ -217,9 +288,9 @@ def _is_file(path: Path) -> bool:
     return os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
 
 
-def _older(path: Path, output: Output) -> bool:
+def _older(path: str, output: Output) -> bool:
     try:
-        return output.link is None and path.lstat().st_mtime_ns < output.newer_than
+        return output.link is None and os.lstat(path).st_mtime_ns < output.newer_than
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -227,51 +298,65 @@ def _older(path: Path, output: Output) -> bool:
 def _digest(output: Output) -> str:
     if output.link is not None:
         return f"link:{output.link}"
-    if output.copy_of is None:
-        return f"sha256:{hashlib.sha256(output.content).hexdigest()}"
-    with output.copy_of.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return output.copy_of.digest if output.copy_of else digest(output.content)
 
 
-def _found(path: Path) -> str | None:
+def _found(path: str) -> str | None:
     """The digest of what is at `path`; None if nothing is."""
     try:
-        kind = path.lstat().st_mode
+        kind = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
     if stat.S_ISLNK(kind):
-        return _digest(Output(link=str(path.readlink())))
-    return _digest(Output(copy_of=path)) if stat.S_ISREG(kind) else "other"
+        return _digest(Output(link=os.readlink(path)))
+    return digest(_content(path)) if stat.S_ISREG(kind) else "other"
 
 
 # ---- writing --------------------------------------------------------------------------------------
 
 
-def _write(path: Path, output: Output) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{os.getpid()}{_TEMPORARY}"
+def _write(path: str, output: Output, now: int) -> None:
+    temporary = f"{path.rpartition('/')[0]}/.{os.getpid()}{_TEMPORARY}"
     try:
         if output.link is not None:
-            temporary.symlink_to(output.link)
+            os.symlink(output.link, temporary)
         else:
-            with temporary.open("xb") as file:
-                _fill(file.fileno(), output)
-        temporary.replace(path)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            try:
+                _fill(descriptor, output)
+            finally:
+                os.close(descriptor)
+        written = max(now, output.newer_than)
+        os.utime(temporary, ns=(written, written), follow_symlinks=False)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
         raise
 
 
 def _fill(descriptor: int, output: Output) -> None:
-    with open(descriptor, "wb", closefd=False) as file:
-        if output.copy_of is None:
+    if output.copy_of is None:
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(output.content)
-        else:
-            with output.copy_of.open("rb") as source:
-                shutil.copyfileobj(source, file, 1 << 20)
+    else:
+        _copy(output.copy_of, descriptor)
     if output.mode is not None:
         os.fchmod(descriptor, output.mode)
+
+
+def _copy(source: Copied, descriptor: int) -> None:
+    with open(source.path, "rb", buffering=0) as file:
+        left = source.state.size
+        try:
+            while left and (copied := os.copy_file_range(file.fileno(), descriptor, left)):
+                left -= copied
+        except OSError:
+            # Not within one file system, or not on this one.
+            with open(descriptor, "wb", closefd=False) as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+        if State.of(os.fstat(file.fileno())) != source.state:
+            raise changed(source.path)
 
 
 def _remove(out: Path, name: str) -> None:
@@ -316,7 +401,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _reporting(path: Path) -> Iterator[None]:
+def _reporting(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from instrument import manifest, rejection
+from instrument import ccflags, ccwords, manifest, rejection
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.includes import Includes
+from instrument.includes import Includes, Reached
 from instrument.model import Place, Unit
 from instrument.value import dataclass, field, replace
 
 _VCS = frozenset({".git", ".hg", ".svn"})
 _INCLUDERS = 3
+_COARSEST = 2_000_000_000
+"""The step of the coarsest file system's times, FAT's, in ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,8 @@ def units(inputs: Inputs, mentioning: Iterable[str], includes: Includes, command
     wanted = set(mentioning)
     named = {name for name in wanted if name.endswith(".c")}
     compiled = {name for name in inputs.files if name.endswith(".c") and commands.of(inputs.root / name)}
-    sources = {name for source in named for name in includes.includers(source)} & compiled
-    for header in sorted(wanted - named - includes.included(sources)):
+    sources = {*includes.includers(*named)} & compiled
+    for header in sorted(wanted - named - includes.included(sources)) if compiled else ():
         sources.update(islice((name for name in includes.includers(header) if name in compiled), _INCLUDERS))
     return tuple(
         Unit(inputs.root / name, command.words, command.cwd)
@@ -130,15 +133,51 @@ def incomplete(inputs: Inputs, asked: Iterable[Unit], includes: Includes, comman
     return frozenset(includes.possible(others, {word for command in ways for word in command.words}))
 
 
-def includable(inputs: Inputs, asked: Iterable[Unit], includes: Includes) -> list[str]:
-    """The files that the compiler can come to read: a .c file only if it is asked or some file seems to include it.
+def includable(inputs: Inputs, asked: Iterable[Unit], includes: Includes) -> Reached:
+    """The files that the compiler can come to read for `asked`, and the directories that it goes through.
 
-    Each costs a link, half a millisecond on some disks, and most of a tree is .c files that no other reads.
+    Each costs a link, half a millisecond on some disks, and most of a tree is files that no unit here reads.
     """
+    ways: dict[Command, list[str]] = {}
+    for unit in asked:
+        ways.setdefault(Command(unit.command, unit.cwd), []).append(os.path.relpath(unit.source, inputs.root))
+    reached = Reached(set(), set())
+    for command, sources in ways.items():
+        searched = _searched(command, inputs.root)
+        found = includes.found(inputs.root, sources, *searched) if searched else None
+        if found is None:
+            return _includable(inputs, [name for names in ways.values() for name in names], includes)
+        reached.files.update(found.files)
+        reached.folders.update(found.folders)
+    return reached
+
+
+def _includable(inputs: Inputs, sources: Iterable[str], includes: Includes) -> Reached:
+    """The same where some text does not tell: a .c file only if it is asked or some file seems to include it."""
     if includes.some_computed():
-        return list(inputs.files)
-    wanted = includes.sources() | {os.path.relpath(unit.source, inputs.root) for unit in asked}
-    return [name for name in inputs.files if not name.endswith(".c") or name in wanted]
+        return Reached(set(inputs.files), set())
+    wanted = includes.sources() | set(sources)
+    return Reached({name for name in inputs.files if not name.endswith(".c") or name in wanted}, set())
+
+
+def _searched(command: Command, root: Path) -> tuple[list[str], list[str]] | None:
+    """The directories in the tree that a command has its headers looked for in, and the headers that it forces; None
+    where that is said in a way that only the compiler knows."""
+    folders: list[str] = []
+    forced: list[str] = []
+    for option in ccwords.options(command.words):
+        if (search := ccflags.search(option)) is None:
+            if any(word.startswith(("-X", "-Wp,", "-include", "-imacros")) for word in option):
+                return None
+            continue
+        path = os.path.normpath(command.cwd / search[1])
+        name = os.path.relpath(path if path.startswith(f"{root}/") else os.path.realpath(path), root)
+        inside = [] if f"{name}/".startswith("../") else [name]
+        if search[0].rstrip("=").endswith(("include", "macros")):
+            forced += [search[1], *inside]
+        else:
+            folders += inside
+    return folders, forced
 
 
 class _Found:
@@ -156,40 +195,44 @@ class _Found:
     def name(self, path: Path | str) -> str:
         return os.path.relpath(path, self.root)
 
-    def walk(self, directory: Path, written: Set[str] | None = None) -> None:
-        """`written` are the names of what an earlier run wrote, if `directory` lies in its output."""
-        if (earlier := manifest.load(directory)) is not None:
-            written = {self.name(directory / name) for name in (*earlier.files, manifest.MANIFEST)} | (
-                written or set()
-            )
+    def walk(self, directory: Path) -> None:
+        self._walk(str(directory), "" if directory == self.root else self.name(directory) + "/", None)
+
+    def _walk(self, directory: str, prefix: str, written: Set[str] | None) -> None:
+        """`prefix` is `directory` as names of files have it, `written` the names of what an earlier run wrote, if
+        `directory` lies in its output."""
         try:
-            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            with os.scandir(directory) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             raise _unreadable(directory, error.strerror or str(error)) from None
+        if any(entry.name == manifest.CONTROL for entry in entries):
+            earlier = manifest.load(Path(directory))
+            if earlier is not None:
+                written = {prefix + name for name in (*earlier.files, manifest.MANIFEST)} | (written or set())
         for entry in entries:
             if entry.is_symlink():
-                self._link(entry)
+                self._link(entry, prefix + entry.name)
             elif entry.is_dir():
                 if entry.name not in _VCS:
-                    self.walk(Path(entry.path), written)
+                    self._walk(entry.path, f"{prefix}{entry.name}/", written)
             elif entry.is_file():
-                self._file(entry.path, written)
+                self._file(prefix + entry.name, written)
 
-    def _file(self, path: str, written: Set[str] | None = None) -> None:
-        name = self.name(path)
+    def _file(self, name: str, written: Set[str] | None = None) -> None:
         self.files.add(name)
         if written is not None:
             (self.instrumented if name in written else self.strangers).add(name)
 
-    def _link(self, entry: os.DirEntry[str]) -> None:
+    def _link(self, entry: os.DirEntry[str], name: str) -> None:
         target = os.path.realpath(entry.path)
         inside = Path(target).is_relative_to(self.root) and _VCS.isdisjoint(Path(target).parts)
         if inside and os.path.lexists(target):
-            self.links[self.name(entry.path)] = os.path.relpath(target, os.path.realpath(Path(entry.path).parent))
+            self.links[name] = os.path.relpath(target, os.path.realpath(Path(entry.path).parent))
         elif entry.is_file():
-            self._file(entry.path)
+            self._file(name)
         else:
-            self.skipped.append(self.name(entry.path))
+            self.skipped.append(name)
 
     def inputs(self) -> Inputs:
         return Inputs(
@@ -254,17 +297,47 @@ def prerequisites(rule: str) -> list[str]:
     return [re.sub(r"\\([ #:])|\$(\$)", r"\1\2", word) for word in words]
 
 
-def read(path: Path) -> tuple[bytes, os.stat_result]:
+class State(NamedTuple):
+    """What a file was when it was read; nobody can write to it without changing one of these. Times in ns."""
+
+    mode: int
+    size: int
+    mtime: int
+    ctime: int
+    inode: int
+
+    def young(self, now: int) -> bool:
+        """Whether somebody could have written once more at `now` and left the times as they are."""
+        return max(self.mtime, self.ctime) > now - _COARSEST
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> State:
+        return cls(status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def read(path: Path | str) -> tuple[bytes, State]:
     """A whole file, and what it was when it was read."""
+    # Without a file object, which costs twice the system calls.
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise _unreadable(path, "not a regular file")
-            return file.read(), status
+            data = os.read(descriptor, status.st_size + 1)
+            if len(data) != status.st_size:
+                data = b"".join([data, *iter(lambda: os.read(descriptor, 1 << 20), b"")])
+            return data, State.of(status)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
 
 
-def _unreadable(path: Path, why: str) -> InstrumentError:
+def changed(path: Path | str) -> InstrumentError:
+    """What there is to say where a file has become another one since it was read."""
+    return _unreadable(path, "it was changed while it was being read")
+
+
+def _unreadable(path: Path | str, why: str) -> InstrumentError:
     return InstrumentError(Finding("IN011", f"cannot read {path}: {why}"), status=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The steps in their order, each file read once.
+"""The steps in their order.
 
 Knows which value goes where; must not know how any step does its work. The steps that cost time to import
 are imported when a file mentions the API.
@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from instrument import __version__, compiledb, emit, fragment, inputs, paths, scan
+from instrument import __version__, compiledb, emit, files, fragment, inputs, paths, scan
+from instrument.compiledb import Command
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.emit import Changes, Output
+from instrument.emit import Applied, Changes, Copied, Output
+from instrument.files import Contents, Files
 from instrument.includes import Includes
-from instrument.inputs import Inputs
+from instrument.inputs import Inputs, State
 from instrument.manifest import CONTROL, MANIFEST, Manifest
-from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan
+from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan, Unit
+from instrument.seal import SEAL, World
 from instrument.value import dataclass, field, replace
+
+if TYPE_CHECKING:
+    from instrument.resolve import Resolved
 
 _API_HEADER = "static_call.h"
 _OURS = b"__SC_PICK"
 """What every copy of our own header holds."""
 _HEADER = f"{CONTROL}/{_API_HEADER}"
 _C_SUFFIXES = (".c", ".h")
-_LARGE = 8 << 20
-"""Files above this many bytes that have nothing for us are copied from disk to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ class Options:
 class Outcome:
     """Everything that a run computed, before anything is written.
 
-    `rewritten` has the files whose bytes change. `outputs` and `changes` are empty without an output. `failed` are
-    the files that are not done because of `findings`; of them nothing else is told, and no output has them.
+    `rewritten` has the files whose bytes change. `outputs` are empty without an output. `failed` are the files that
+    are not done because of `findings`; of them nothing else is told, and no output has them.
     """
 
     inputs: Inputs
@@ -63,18 +68,22 @@ class Outcome:
     sites: Mapping[str, tuple[SitePlan, ...]] = field(default_factory=dict)
     rewritten: Mapping[str, bytes] = field(default_factory=dict)
     outputs: Mapping[str, Output] = field(default_factory=dict)
-    changes: Changes = field(default_factory=Changes)
     failed: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    states: Mapping[str, State] = field(default_factory=dict)
+    world: World = field(default_factory=World)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The files as they were read; `contents` leaves out what is large and of no interest."""
+    """The files, and the tokens of those that have some."""
 
-    contents: Mapping[str, bytes]
-    states: Mapping[str, os.stat_result]
+    files: Files
     scanned: Mapping[str, Scanned]
+
+    @property
+    def contents(self) -> Contents:
+        return self.files.contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,57 +96,68 @@ class _Work:
     rewritten: Mapping[str, bytes] = field(default_factory=dict)
     headers: Mapping[str, bytes] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
+    world: World = field(default_factory=World)
     failed: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
 
 
-def run(options: Options) -> Outcome:
+def gather(options: Options) -> Inputs:
+    """The files that `options` name."""
+    return inputs.gather(options.sources, options.out, options.root)
+
+
+def run(options: Options, found: Inputs) -> Outcome:
     """Compute everything; write nothing. Raises InstrumentError for what leaves nothing to be computed."""
     commands = compiledb.load(options.build_dir, options.flags)
-    found = inputs.gather(options.sources, options.out, options.root)
     if found.named:
         found = inputs.with_headers(found, commands, paths.INCLUDE_DIR, options.out, options.jobs)
-    files = _read(found)
-    work = _work(found, files, commands, options) if files.scanned else _Work()
+    read = _read(found, options)
+    work = _work(found, read, commands, options) if read.scanned else _Work()
     work = _with_rejected(found, work)
     outputs: Mapping[str, Output] = {}
-    changes = Changes()
     if options.out is not None:
-        outputs = _outputs(found, files, work, options, options.out)
-        changes = emit.compare(options.out, outputs)
+        outputs = _outputs(found, read, work, options, options.out)
     return Outcome(
         found,
-        files.contents,
+        read.contents,
         work.scanned,
         work.keys,
         work.sites,
         work.rewritten,
         outputs,
-        changes,
         tuple(sorted(work.failed)),
         work.findings,
+        read.files.states,
+        work.world,
     )
 
 
-def write(out: Path, outcome: Outcome) -> None:
+def compare(options: Options, outcome: Outcome) -> Changes:
+    """What `write` would change."""
+    return emit.compare(options.out, outcome.outputs, options.jobs) if options.out else Changes()
+
+
+def write(options: Options, outcome: Outcome) -> Applied:
     """Make the output tree what `outcome` says; none is begun if every C file has failed."""
+    if options.out is None:
+        return Applied(Changes())
     left = (name for name in outcome.inputs.files if name.endswith(".c") and name not in outcome.failed)
-    if not outcome.failed or any(left) or os.path.lexists(out):
-        emit.apply(out, outcome.outputs)
+    if outcome.failed and not any(left) and not os.path.lexists(options.out):
+        return Applied(compare(options, outcome))
+    return emit.apply(options.out, outcome.outputs, options.jobs)
 
 
-def _read(found: Inputs) -> _Read:
-    contents: dict[str, bytes] = {}
-    states: dict[str, os.stat_result] = {}
+def _read(found: Inputs, options: Options) -> _Read:
+    def choose(name: str, data: bytes) -> bool:
+        return name not in found.instrumented and _may_hold_calls(name, data)
+
+    read = files.look(found.root, found.files, choose, options.out is not None, options.jobs)
     scanned: dict[str, Scanned] = {}
-    for name in found.files:
-        data, states[name] = inputs.read(found.root / name)
-        if name not in found.instrumented and _may_hold_calls(name, data):
-            scanned[name] = _ours(found, scan.scan(data, name), name, data)
-        if name in scanned or len(data) <= _LARGE:
-            contents[name] = data
+    for name in read.chosen:
+        data = read.contents.keep(name)
+        scanned[name] = _ours(found, scan.scan(data, name), name, read.contents)
     _refuse_strangers({name: scanned[name] for name in sorted(found.strangers & scanned.keys())})
-    return _Read(contents, states, {name: value for name, value in scanned.items() if value != Scanned()})
+    return _Read(read, {name: value for name, value in scanned.items() if value != Scanned()})
 
 
 def _refuse_strangers(scanned: Mapping[str, Scanned]) -> None:
@@ -149,14 +169,14 @@ def _refuse_strangers(scanned: Mapping[str, Scanned]) -> None:
         raise InstrumentError(*(Finding("IN009", what, place, fix=fix) for place in places))
 
 
-def _ours(found: Inputs, scanned: Scanned, name: str, data: bytes) -> Scanned:
+def _ours(found: Inputs, scanned: Scanned, name: str, contents: Contents) -> Scanned:
     """`scanned` without the includes of a static_call.h of the tree's own, which lies beside the file `name`."""
-    beside = os.path.normpath(Path(name).parent / _API_HEADER)
-    own = beside in found.files and _OURS not in inputs.read(found.root / beside)[0]
+    data = contents[name]
     quoted = [
         include for include in scanned.includes if data[include.header.start : include.header.start + 1] == b'"'
     ]
-    if not own or not quoted:
+    beside = os.path.normpath(Path(name).parent / _API_HEADER)
+    if not quoted or beside not in contents or _OURS in contents[beside]:
         return scanned
     return replace(scanned, includes=tuple(include for include in scanned.includes if include not in quoted))
 
@@ -165,35 +185,38 @@ def _may_hold_calls(name: str, data: bytes) -> bool:
     return scan.mentions(data) and (name.endswith(_C_SUFFIXES) or b"\0" not in data)
 
 
-def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Options) -> _Work:
+def _work(found: Inputs, read: _Read, commands: compiledb.Commands, options: Options) -> _Work:
     from instrument import plan, render, resolve, rewrite
 
-    graph = Includes(found.files, found.links, files.contents)
-    units = inputs.units(found, files.scanned, graph, commands)
+    graph = Includes(found.files, found.links, files.told(read.contents, options.jobs))
+    units = inputs.units(found, read.scanned, graph, commands)
+    reached = inputs.includable(found, units, graph)
     resolved = resolve.resolve(
         found.root,
-        inputs.includable(found, units, graph),
-        files.scanned,
-        files.contents,
+        reached.files,
+        read.scanned,
+        read.contents,
         units,
         paths.INCLUDE_DIR,
         options.jobs,
         links=found.links,
+        ups=graph.ups,
+        folders=reached.folders,
     )
     resolution, failed = resolved.resolution, resolved.failed
     # Prose and scripts mention the API as well; of what is not named like C, the compiler's word decides.
     scanned = {
         name: value
-        for name, value in files.scanned.items()
+        for name, value in read.scanned.items()
         if name not in failed and (name.endswith(_C_SUFFIXES) or name in resolution.reached)
     }
     asked = [unit for unit in units if os.path.relpath(unit.source, found.root) not in failed]
     incomplete = inputs.incomplete(found, asked, graph, commands)
-    planned = plan.plan(scanned, files.contents, resolution, options.mode, incomplete, options.describe)
+    planned = plan.plan(scanned, read.contents, resolution, options.mode, incomplete, options.describe)
 
     def rewritten(name: str, at: str) -> bytes:
         header = os.path.relpath(_HEADER, Path(at).parent)
-        return rewrite.rewrite(files.contents[name], scanned[name], planned.sites.get(name, ()), header)
+        return rewrite.rewrite(read.contents[name], scanned[name], planned.sites.get(name, ()), header)
 
     changed = {name: rewritten(name, name) for name in scanned}
     for link, target in found.links.items():
@@ -205,11 +228,21 @@ def _work(found: Inputs, files: _Read, commands: compiledb.Commands, options: Op
         scanned,
         planned.keys,
         planned.sites,
-        {name: data for name, data in changed.items() if data != files.contents.get(name)},
+        {name: data for name, data in changed.items() if name in found.links or data != read.contents[name]},
         render.headers(planned, options.mode, options.layout),
         resolution.reached,
+        _world(found, resolved, units, graph),
         failed,
         resolved.findings,
+    )
+
+
+def _world(found: Inputs, resolved: Resolved, units: Sequence[Unit], graph: Includes) -> World:
+    folders = {name.rpartition("/")[0] for file in resolved.resolution.reached for name in graph.names(file)}
+    return World(
+        resolved.outside,
+        frozenset(name for name in folders if name),
+        frozenset(Command(unit.command, unit.cwd) for unit in units),
     )
 
 
@@ -219,31 +252,33 @@ def _with_rejected(found: Inputs, work: _Work) -> _Work:
     Without its headers such a file would be compiled with theirs in the tree. One that others include need not
     make sense by itself.
     """
-    read = work.failed | work.reached
-    rejected = {name: finding for name, finding in found.rejected.items() if name not in read}
+    known = work.failed | work.reached
+    rejected = {name: finding for name, finding in found.rejected.items() if name not in known}
     if not rejected:
         return work
     failed, findings = work.failed | rejected.keys(), (*rejected.values(), *work.findings)
     return replace(work, failed=failed, findings=findings)
 
 
-def _outputs(found: Inputs, files: _Read, work: _Work, options: Options, out: Path) -> dict[str, Output]:
+def _outputs(found: Inputs, read: _Read, work: _Work, options: Options, out: Path) -> dict[str, Output]:
     outputs = {name: Output(link=target) for name, target in found.links.items()}
-    for name, state in files.states.items():
-        mode, time = stat.S_IMODE(state.st_mode) & 0o777, state.st_mtime_ns
-        if name in files.contents:
-            outputs[name] = Output(work.rewritten.get(name, files.contents[name]), mode=mode, newer_than=time)
+    root = str(found.root)
+    for name, state in read.files.states.items():
+        mode = stat.S_IMODE(state.mode) & 0o777
+        if name in work.rewritten:
+            outputs[name] = Output(work.rewritten[name], mode=mode, newer_than=state.mtime)
         else:
-            outputs[name] = Output(copy_of=found.root / name, mode=mode, newer_than=time)
+            source = Copied(f"{root}/{name}", state, read.files.digests[name])
+            outputs[name] = Output(copy_of=source, mode=mode, newer_than=state.mtime)
     for link in found.links.keys() & work.rewritten.keys():
         outputs[link] = Output(work.rewritten[link])
     outputs.update((name, emit.GONE) for name in _failed_names(found, work))
     if MANIFEST in found.instrumented:
         return outputs
-    made = _generated(files, work)
+    made = _generated(read, work)
     _refuse_collision(outputs, made)
     about = Manifest({}, __version__, options.mode, options.layout)
-    return emit.complete({**outputs, **made}, about, out, _prerequisites(found, files), bool(work.failed))
+    return emit.complete({**outputs, **made}, about, out, _prerequisites(found, read), bool(work.failed))
 
 
 def _failed_names(found: Inputs, work: _Work) -> set[str]:
@@ -252,9 +287,9 @@ def _failed_names(found: Inputs, work: _Work) -> set[str]:
     return {link for link, target in targets.items() if target in work.failed} | work.failed
 
 
-def _generated(files: _Read, work: _Work) -> dict[str, Output]:
+def _generated(read: _Read, work: _Work) -> dict[str, Output]:
     # A build that goes on without the failed files stops at the first one that it asks for.
-    changed = work.rewritten.keys() | (work.failed & files.scanned.keys())
+    changed = work.rewritten.keys() | (work.failed & read.scanned.keys())
     sources = [name for name in changed if name.endswith(".c")]
     return {
         **emit.runtime(paths.C_RUNTIME),
@@ -264,15 +299,15 @@ def _generated(files: _Read, work: _Work) -> dict[str, Output]:
 
 
 def _refuse_collision(outputs: Mapping[str, Output], made: Mapping[str, Output]) -> None:
-    for name in sorted({*made, MANIFEST, emit.DEPFILE, emit.STAMP} & outputs.keys()):
+    for name in sorted({*made, MANIFEST, emit.DEPFILE, emit.STAMP, SEAL} & outputs.keys()):
         what = f"the input has a file of its own at {name}, where the output keeps a generated one"
         raise InstrumentError(Finding("IN008", what, fix=f"rename the input's directory {CONTROL}"), status=2)
 
 
-def _prerequisites(found: Inputs, files: _Read) -> dict[str, int]:
+def _prerequisites(found: Inputs, read: _Read) -> dict[str, int]:
     """Everything that the output is made from, as seen from the working directory, and its time."""
-    times = {found.root / name: state.st_mtime_ns for name, state in files.states.items()}
+    root, here = str(found.root), f"{Path.cwd()}/"
+    times = {f"{root}/{name}": state.mtime for name, state in read.files.states.items()}
     for top in (paths.C_RUNTIME, paths.TEMPLATES):
-        times.update({path: path.stat().st_mtime_ns for path in top.rglob("*") if path.is_file()})
-    here = Path.cwd()
-    return {str(path.relative_to(here) if path.is_relative_to(here) else path): time for path, time in times.items()}
+        times.update({str(path): path.stat().st_mtime_ns for path in top.rglob("*") if path.is_file()})
+    return {path.removeprefix(here): time for path, time in times.items()}

@@ -7,6 +7,7 @@ units, or what is done with the answer.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,8 @@ class Answer:
     a unit that never reads static_call.h: what they call is none of ours, unless it is `bare`: a declaration of a key
     is left in its preprocessed text, where a macro should have taken it. `hidden` are the keys that are called by no
     token of the API; `barred` tells why no call of the unit can be an asm, `exposed` which calls cannot for the
-    functions that they may be part of, and `exposed_keys` which hidden ones. `undeclared` are the keys that a
+    functions that they may be part of, and `exposed_keys` which hidden ones. `outside` are the
+    files that were read and do not lie in the tree. `undeclared` are the keys that a
     function's body names and nothing declares.
     """
 
@@ -62,6 +64,7 @@ class Answer:
     declared: frozenset[str] = frozenset()
     defined: frozenset[str] = frozenset()
     keys: Mapping[str, Key] = field(default_factory=dict)
+    outside: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
     failure: Finding | None = None
 
@@ -91,23 +94,24 @@ def ask(unit: Unit, tree: Shadow, include_dir: Path, number: int, copied: bool =
         if first is None:
             strangers = frozenset(_number(group) for group in sites)
             bare = _BARE.search(own.text) is not None
-            return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare)
-        answer = _read(unit, tree, text, marks, own, sites)
+            outside = _outside(unit, tree, marks)
+            return Answer(unit, _reached(unit, tree, marks), strangers=strangers, bare=bare, outside=outside)
+        answer = replace(_read(unit, tree, text, marks, own, sites), outside=_outside(unit, tree, marks))
         found = declarations(own.text) if answer.declared or _KEY.search(own.text) else []
         bodies = [declaration.body for declaration in found if declaration.body]
-        outside = replaced(own.text, [Edit(body, b";") for body in bodies])
+        toplevel = replaced(own.text, [Edit(body, b";") for body in bodies])
         loaded = {m.start(): decoded(m[1]) for m in _LOADED.finditer(own.text)}
         called = {group.name.start: _number(group) for group in sites}
         exposed = inlining.exposed(own.text, found, [*loaded, *called])
         answer = replace(
             answer,
-            barred=surroundings.obstacle(own.text, outside),
+            barred=surroundings.obstacle(own.text, toplevel),
             exposed=frozenset(number for at, number in called.items() if at in exposed),
             exposed_keys=frozenset(key for at, key in loaded.items() if at in exposed),
             avx512=surroundings.AVX512 in text,
             hidden=frozenset(loaded.values()),
             whole=_whole(text, tree, sites),
-            undeclared=_undeclared(own.text, outside, bodies) - answer.declared,
+            undeclared=_undeclared(own.text, toplevel, bodies) - answer.declared,
             findings=tuple(markers.foreign(unit, tree, include_dir, text, marks)) if copied else (),
         )
         hidden = markers.unseen(unit, tree, first) if copied else None
@@ -195,6 +199,12 @@ def _number(group: Group) -> int:
 def _reached(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
     names = {tree.name(file, unit.cwd) for file in {m.file for m in marks}}
     return frozenset(name for name in names if name and (tree.top / name).is_file())
+
+
+def _outside(unit: Unit, tree: Shadow, marks: Sequence[Mark]) -> frozenset[str]:
+    """The files that do not lie in the tree, by their own paths."""
+    paths = {os.path.normpath(unit.cwd / mark.file) for mark in marks if tree.inside(mark.file, unit.cwd) is None}
+    return frozenset(own for path in paths if os.path.isfile(own := tree.original(path)))  # noqa: PTH113
 
 
 def _undeclared(text: bytes, outside: bytes, bodies: Sequence[Span]) -> frozenset[str]:

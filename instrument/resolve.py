@@ -6,7 +6,7 @@ Knows how the units' answers come together. Must not know how a unit is asked, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from instrument import unify
@@ -33,11 +33,13 @@ from instrument.value import dataclass, replace
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """`resolution` is what the sound units say. `failed` are the sources, relative to the root, of the others, and
-    `findings` why; a source that was compiled in several ways fails if one of them does."""
+    `findings` why; a source that was compiled in several ways fails if one of them does. `outside` are the
+    files that were read and do not lie in the tree."""
 
     resolution: Resolution
     findings: tuple[Finding, ...] = ()
     failed: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class _Trouble:
 
 def resolve(
     root: Path,
-    files: Sequence[str],
+    files: Iterable[str],
     scanned: Mapping[str, Scanned],
     contents: Mapping[str, bytes],
     units: Sequence[Unit],
@@ -58,15 +60,19 @@ def resolve(
     jobs: int,
     links: Mapping[str, str] | None = None,
     copied: bool = True,
+    ups: int = 0,
+    folders: Iterable[str] = (),
 ) -> Resolved:
     """What the user's compiler says of the tree at `root`.
 
-    `files` is every file of the tree, relative to `root`, `links` its symbolic links with their targets;
-    `scanned` and `contents` hold at least the files that mention the API, and nothing at all where no copy of them
-    will be compiled (`copied`). What is wrong with a unit is a finding of the result; raises InstrumentError, with
-    status 2, where the compiler cannot be run.
+    `files` is what a compiler may read of the tree, relative to `root`, `links` its symbolic links with their
+    targets; `scanned` and `contents` hold at least the files that mention the API, and nothing at all where no copy
+    of them will be compiled (`copied`). `ups` and `folders` are as in `shadow`. What is wrong with a unit is a
+    finding of the result; raises InstrumentError, with status 2, where the compiler cannot be run.
     """
-    with shadow(root, files, scanned, contents, links or {}) as tree:
+    if not units:
+        return Resolved(Resolution())
+    with shadow(root, files, scanned, contents, links or {}, ups, folders) as tree:
         answers = _forgiven(_asked(units, tree, include_dir, jobs, copied), tree)
     trouble = [*_troubles(answers, tree, scanned), *_torn(answers, tree)]
     failed = _failed(answers, tree, trouble)
@@ -84,7 +90,7 @@ def resolve(
         frozenset().union(*(a.defined for a in answers)),
     )
     findings = dict.fromkeys(found.finding for found in (*trouble, *disagreements))
-    return Resolved(resolution, tuple(findings), failed)
+    return Resolved(resolution, tuple(findings), failed, frozenset().union(*(a.outside for a in answers)))
 
 
 def _asked(units: Sequence[Unit], tree: Shadow, include_dir: Path, jobs: int, copied: bool) -> list[Answer]:
@@ -94,7 +100,11 @@ def _asked(units: Sequence[Unit], tree: Shadow, include_dir: Path, jobs: int, co
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         asked = [pool.submit(ask, unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
-        return [answer.result() for answer in asked]
+        try:
+            return [answer.result() for answer in asked]
+        finally:
+            # Whoever stops us, or a compiler that is not there, need not wait for the units still to be asked.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _forgiven(answers: Sequence[Answer], tree: Shadow) -> list[Answer]:

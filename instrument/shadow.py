@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from instrument import ccwords
+from instrument import ccflags, ccwords
 from instrument.model import Scanned, Token, Unit
 from instrument.value import dataclass, field
 
@@ -28,22 +28,6 @@ SITE = "__scs_"
 _PRECOMPILED = (".gch", ".pch")
 
 _CROWD = 2000
-
-_SEARCH = (
-    "-I",
-    "-iquote",
-    "-isystem",
-    "-idirafter",
-    "-include",
-    "-imacros",
-    "--include-directory",
-    "--include-directory-after",
-    "--include",
-    "--imacros",
-)
-_JOINED = re.compile(
-    r"(-I|-i(?:quote|system|dirafter)|--i(?:nclude(?:-directory(?:-after)?)?|macros)=)(.+)", re.DOTALL
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +62,12 @@ class Shadow:
         """The unit's command with every search path that lies in the tree led to the copy."""
         mapped: list[str] = []
         for option in ccwords.options(unit.command):
-            joined = _JOINED.fullmatch(option[0])
-            if len(option) > 1 and option[0] in _SEARCH:
-                mapped += (option[0], self._mapped(option[1], unit.cwd))
-            elif len(option) == 1 and joined:
-                mapped.append(joined[1] + self._mapped(joined[2], unit.cwd))
-            else:
+            if (search := ccflags.search(option)) is None:
                 mapped += option
+            elif len(option) > 1:
+                mapped += (search[0], self._mapped(search[1], unit.cwd))
+            else:
+                mapped.append(search[0] + self._mapped(search[1], unit.cwd))
         return mapped
 
     def inside(self, path: str, cwd: Path) -> str | None:
@@ -132,33 +115,37 @@ class Shadow:
 @contextmanager
 def shadow(
     root: Path,
-    files: Sequence[str],
+    files: Iterable[str],
     scanned: Mapping[str, Scanned],
     contents: Mapping[str, bytes],
     links: Mapping[str, str],
+    ups: int = 0,
+    folders: Iterable[str] = (),
 ) -> Iterator[Shadow]:
-    """A shadow of `root` for as long as the context lasts."""
+    """A shadow of `root` for as long as the context lasts; its files may include others from `ups` directories up.
+
+    It has `files`, and `folders` whether or not there is anything in them.
+    """
     import shutil
     import tempfile
 
     root = root.resolve()
     temporary = Path(tempfile.mkdtemp(prefix="instrument-")).resolve()
     try:
-        top, scratch = _beside(root, temporary / "tree", contents), temporary / "scratch"
+        top, scratch = _beside(root, temporary / "tree", ups), temporary / "scratch"
         scratch.mkdir()
         sites = tuple(Site(path, t) for path in sorted(scanned) for t in scanned[path].tokens if t.is_call)
-        _fill(root, top, files, _renamed(sites, contents), links)
+        _fill(root, top, files, folders, _renamed(sites, contents), links)
         including = frozenset(path for path, found in scanned.items() if found.includes)
         yield Shadow(root, top, scratch, sites, links, including, empty=not (files or sites or links))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _beside(root: Path, place: Path, contents: Mapping[str, bytes]) -> Path:
+def _beside(root: Path, place: Path, ups: int) -> Path:
     """A new directory in `place` for the copy of `root`, with links beside it to what lies beside `root`."""
-    ups = [up for up in (b"../", b"../../") if any(up in data for data in contents.values())]
     place.mkdir()
-    for folder, name in reversed([(p.parent, p.name) for p in (root, root.parent)[: len(ups)] if p.name]):
+    for folder, name in reversed([(p.parent, p.name) for p in (root, root.parent)[:ups] if p.name]):
         for sibling in _entries(folder):
             if sibling != name:
                 (place / sibling).symlink_to(folder / sibling)
@@ -191,10 +178,15 @@ def _renamed(sites: Sequence[Site], contents: Mapping[str, bytes]) -> dict[str, 
 
 
 def _fill(
-    root: Path, top: Path, files: Sequence[str], renamed: Mapping[str, bytes], links: Mapping[str, str]
+    root: Path,
+    top: Path,
+    files: Iterable[str],
+    folders: Iterable[str],
+    renamed: Mapping[str, bytes],
+    links: Mapping[str, str],
 ) -> None:
     wanted = {path for path in (*files, *renamed) if not path.endswith(_PRECOMPILED)}
-    for folder in {path.rpartition("/")[0] for path in (*wanted, *links)}:
+    for folder in {*folders, *(path.rpartition("/")[0] for path in (*wanted, *links))}:
         (top / folder).mkdir(parents=True, exist_ok=True)
     for path in wanted:
         if path in renamed:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from instrument import paths
 from instrument.compiledb import Commands
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.includes import Includes
+from instrument.includes import Includes, facts
 from instrument.inputs import Inputs
 from instrument.model import Unit
 from instrument.shadow import Shadow, shadow
@@ -98,7 +98,8 @@ class Checker:
         return str(unit.source.relative_to(self.found.root))
 
     def _includes(self) -> Includes:
-        return Includes(self.found.files, self.found.links, self.contents)
+        told = {name: facts(text) for name, text in self.contents.items()}
+        return Includes(self.found.files, self.found.links, told)
 
     def _reach(self, candidate: Candidate) -> set[str]:
         includes = self._includes()

@@ -26,7 +26,13 @@ def produced(case: str, mode: str, layout: str, out: Path) -> dict[str, bytes]:
     assert done.returncode == 0, done.stderr
     files = (path for path in out.rglob("*") if path.is_file())
     relative = {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
-    own = ("static_call/runtime/", "static_call/static_call.d", "static_call/manifest.json", "static_call/stamp")
+    own = (
+        "static_call/runtime/",
+        "static_call/static_call.d",
+        "static_call/manifest.json",
+        "static_call/stamp",
+        "static_call/seal.json",
+    )
     return {name: data for name, data in relative.items() if not name.startswith(own)}
 
 

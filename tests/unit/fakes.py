@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -78,13 +78,17 @@ def resolve(
     include_dir: Path,
     jobs: int,
     links: Mapping[str, str],
+    ups: int,
+    folders: Iterable[str],
 ) -> Any:
     bad = {path: token for path, found in scanned.items() for token in found.tokens if token.key == "bad"}
     findings = (Finding("IN002", "bad is not declared", Place(path, bad[path].place.line, 1)) for path in sorted(bad))
     if any(token.key == "crash" for found in scanned.values() for token in found.tokens):
         raise RuntimeError("a bug\nof ours")
     resolution = Resolution(reached=frozenset(str(unit.source.relative_to(root)) for unit in units))
-    return SimpleNamespace(resolution=resolution, findings=tuple(findings), failed=frozenset(bad))
+    return SimpleNamespace(
+        resolution=resolution, findings=tuple(findings), failed=frozenset(bad), outside=frozenset()
+    )
 
 
 def plan(

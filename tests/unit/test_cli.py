@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,15 +125,6 @@ def test_prose_is_not_a_source(project: Path) -> None:
     (project / "main.o").write_bytes(b"\0static_call(x)")
     assert run(project, "-o", "out", "--strict") == 0
     assert Path("out/README.md").read_text() == text
-
-
-def test_a_large_file_without_calls_is_copied(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_LARGE", 10)
-    assert run(project, "-o", "out") == 0
-    before = times(Path("out"))
-    assert Path("out/ops.c").read_text() == OPS
-    assert run(project, "-o", "out") == 0
-    assert times(Path("out")) == before
 
 
 def test_the_trees_own_static_call_directory_is_not_overwritten(
@@ -380,7 +369,7 @@ def test_a_bug_of_ours_is_one_line(project: Path, capsys: pytest.CaptureFixture[
 
 
 def test_an_interrupt_is_130(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(options: object) -> None:
+    def interrupt(options: object, found: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "run", interrupt)
@@ -418,7 +407,7 @@ def test_a_signal_cleans_up(project: Path, monkeypatch: pytest.MonkeyPatch, numb
     cleaned: list[int] = []
     signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, and stays so
 
-    def run_until_stopped(options: object) -> None:
+    def run_until_stopped(options: object, found: object) -> None:
         try:
             signal.raise_signal(number)
         finally:
@@ -501,18 +490,3 @@ def test_a_tree_without_calls_imports_no_heavy_step(tmp_path: Path) -> None:
     )
     words = [sys.executable, "-c", program, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-q"]
     assert subprocess.run(words, capture_output=True, text=True, check=False).stderr == ""
-
-
-def test_each_file_is_read_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    real: Callable[..., object] = Path.open
-
-    def counting(self: Path, *args: object, **kwargs: object) -> object:
-        read.append(str(self))
-        return real(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", counting)
-    assert run(project, "-o", "out", "-q") == 0
-    inputs_read = [name for name in read if name.startswith(f"{project}{os.sep}") and "manifest" not in name]
-    assert sorted(inputs_read) == sorted(set(inputs_read))
-    assert len(inputs_read) == len(PROJECT)

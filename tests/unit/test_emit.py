@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from instrument import depfile, emit, inputs, manifest
 from instrument.diagnostics import InstrumentError
-from instrument.emit import Output
+from instrument.emit import Copied, Output
+from instrument.files import digest
 from instrument.manifest import MANIFEST, Manifest
 
 ABOUT = Manifest({}, "1", "inline-asm", "aligned")
@@ -28,6 +29,11 @@ def put(out: Path, prerequisites: dict[str, int] | None = None, /, **contents: O
     changes = emit.compare(out, outputs)
     emit.apply(out, outputs)
     return changes
+
+
+def copied(path: Path) -> Copied:
+    data, state = inputs.read(path)
+    return Copied(str(path), state, digest(data))
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, bytes | str]]:
@@ -56,7 +62,12 @@ def test_content_mode_and_links_arrive(tmp_path: Path) -> None:
     big = tmp_path / "big"
     big.write_bytes(b"b" * 3_000_000)
     out = tmp_path / "o ut"
-    put(out, a__b=Output(b"x\0\xff\r\n", mode=0o750), l=Output(link="a/b"), big=Output(copy_of=big, mode=0o444))
+    put(
+        out,
+        a__b=Output(b"x\0\xff\r\n", mode=0o750),
+        l=Output(link="a/b"),
+        big=Output(copy_of=copied(big), mode=0o444),
+    )
     assert (out / "a/b").read_bytes() == b"x\0\xff\r\n"
     assert (out / "a/b").stat().st_mode & 0o777 == 0o750
     assert str((out / "l").readlink()) == "a/b"

@@ -12,7 +12,7 @@ import pytest
 from instrument import compiledb, inputs
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import InstrumentError
-from instrument.includes import Includes
+from instrument.includes import Includes, facts
 from instrument.model import Place
 
 
@@ -158,8 +158,7 @@ def test_rules_as_compilers_write_them() -> None:
 def unit_names(root: Path, mentioning: list[str], **texts: str) -> list[str]:
     tree(root, **texts)
     found = inputs.gather([root])
-    contents = {name: (root / name).read_bytes() for name in found.files}
-    graph = Includes(found.files, found.links, contents)
+    graph = Includes(found.files, found.links, {name: facts((root / name).read_bytes()) for name in found.files})
     made = inputs.units(found, mentioning, graph, Commands(Command(("cc",), root)))
     return [unit.source.relative_to(root).as_posix() for unit in made]
 
@@ -201,11 +200,11 @@ def test_what_no_command_compiles_is_no_unit_and_leaves_its_headers_open(tmp_pat
     tree(tmp_path, a_c='#include "k.h"', b_c='#include "k.h"\n#include "m.h"', c_c='#include "b.c"', k_h="", m_h="")
     commands = Commands(None, {tmp_path / name: (Command(("cc",), tmp_path),) for name in ("a.c", "c.c")})
     found = inputs.gather([tmp_path])
-    graph = Includes(found.files, {}, {name: (tmp_path / name).read_bytes() for name in found.files})
+    graph = Includes(found.files, {}, {name: facts((tmp_path / name).read_bytes()) for name in found.files})
     asked = inputs.units(found, ["b.c", "k.h"], graph, commands)
     assert [unit.source.name for unit in asked] == ["c.c"]
     assert inputs.incomplete(found, asked, graph, commands) == {"k.h", "m.h"}
-    assert inputs.includable(found, asked, graph) == ["b.c", "c.c", "k.h", "m.h"]
+    assert inputs.includable(found, asked, graph).files == {"b.c", "c.c", "k.h", "m.h"}
 
 
 # ---- commands -------------------------------------------------------------------------------------

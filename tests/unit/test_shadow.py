@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from instrument import inputs
-from instrument.diagnostics import Finding
+from instrument import resolve as resolve_module
+from instrument.diagnostics import Finding, InstrumentError
 from instrument.model import Resolution, Unit, Use
 from instrument.paths import INCLUDE_DIR
 from instrument.resolve import Resolved, resolve
@@ -26,7 +28,7 @@ def resolved(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) ->
     contents = {name: (root / name).read_bytes() for name in found.files}
     scanned = {name: scan(data, name) for name, data in contents.items() if b"STATIC_CALL" in data.upper()}
     units = [Unit(root / main, command, root) for main in mains]
-    return resolve(root, found.files, scanned, contents, units, INCLUDE_DIR, 1, found.links)
+    return resolve(root, found.files, scanned, contents, units, INCLUDE_DIR, 1, found.links, ups=2)
 
 
 def asked(root: Path, *mains: str, command: tuple[str, ...] = ("gcc-12",)) -> Resolution:
@@ -165,3 +167,21 @@ def test_the_file_that_generated_text_comes_from(compiler: str, tmp_path: Path) 
     lay(tmp_path / "src", {"g.y": "%{\nDEFINE_STATIC_CALL(other, bark);\n%}\n"})
     told = asked(root, "a.c", command=(compiler,))
     assert told.keys.keys() == {"key", "other"} and told.reached == {"a.c"}
+
+
+def test_the_units_still_to_be_asked_are_given_up_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path, {f"{n}.c": "int x;\n" for n in range(50)})
+    asked: list[object] = []
+
+    def ask(unit: Unit, *_: object) -> None:
+        asked.append(unit)
+        if len(asked) > 1:
+            time.sleep(0.05)
+        raise InstrumentError(Finding("IN010", "no such compiler"), status=2)
+
+    monkeypatch.setattr(resolve_module, "ask", ask)
+    with pytest.raises(InstrumentError):
+        resolved(tmp_path, *(f"{n}.c" for n in range(50)))
+    assert len(asked) < 50
