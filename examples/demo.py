@@ -33,7 +33,7 @@ BIN = Path(sys.executable).parent
 CC = "gcc"
 
 MODES = ("trampoline", "inline-asm")
-# Functions on cache lines, or it is luck where each build's happen to lie (docs/performance.md).
+# Functions on cache lines, or it is luck where each build's happen to lie (docs/performance-programs.md).
 CFLAGS = ["-O3", "-falign-functions=64", "-DXXH_DISPATCH_SCALAR=1"]
 FLAVOURS = {"plain": [], "retpoline": ["-mindirect-branch=thunk"]}
 CASES = ("256-byte hash", "16-byte update")

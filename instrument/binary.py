@@ -121,6 +121,8 @@ def of_runtimes(
     doors.pop(0, None)
     for found in objects:
         doors |= _relays(names, memory, found, doors)
+    # Where the runtime leads sites whose target is out of reach.
+    doors |= {key.trampoline + tables.TRAMP_FAR: key.name for key in keys}
     sites = [
         site for o in objects for site in _readable(lambda m, t: tables.read_sites(m, t, doors), memory, o.sites)
     ]

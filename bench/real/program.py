@@ -28,7 +28,7 @@ MODES = ("trampoline", "inline-asm", "direct")
 FORMS = ("pointer", *MODES, "hard-wired")
 FLAVOURS = {"plain": (), "retpolines": RETPOLINES[CC]}
 # Else it is luck where a form's functions and their loops fall among the cache lines: 14 % for one xxHash function
-# that is the same to the byte (docs/performance.md).
+# that is the same to the byte (docs/performance-programs.md).
 PLACED = ("-falign-functions=64",)
 
 
