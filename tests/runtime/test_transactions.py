@@ -118,8 +118,8 @@ def test_no_page_is_left_writable_and_executable(mode: str, layout: str, tmp_pat
 def test_init_directs_every_call(mode: str, layout: str, tmp_path: Path) -> None:
     sources = instrumented("init", tmp_path / "out", mode, layout)
     prog = build("gcc-12", sources, tmp_path / "prog", "-O2", "-fno-builtin")
-    # The hook's site; then the other sites. libc's function is out of reach: its trampoline, which went by the PLT, now
-    # goes through the slot, and so does its site, by the trampoline's second jump.
+    # The hook's site; then the other sites. libc's function is out of reach: its trampoline, which went by the PLT,
+    # now goes through the slot, and so does its site, by the trampoline's second jump.
     assert run([prog]) == ("init: 1 then 5\n" if mode == "inline-asm" else "init: 0 then 1\n")
 
 
