@@ -31,9 +31,9 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(ARGS)
 
-# `make stress SECONDS=600`: so long for each protocol.
+# `make stress SECONDS=600 PROTOCOLS=int3-push`: so long for each protocol, or for those.
 stress: $(READY) tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.runtime.torn $(or $(SECONDS),20)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.runtime.torn $(or $(SECONDS),20) $(PROTOCOLS)
 
 # `make abi-fuzz N=1000`: a seed is printed, and on a mismatch how to repeat it.
 abi-fuzz: $(READY) tools

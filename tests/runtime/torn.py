@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Torn updates: torn.c, each protocol, transition, layout and number of threads.
 
-`python -m tests.runtime.torn SECONDS` runs each protocol for that long and prints what happened.
+`python -m tests.runtime.torn SECONDS [PROTOCOL...]` runs each protocol, or those, for that long and prints what happened.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def stress(protocol: str, binaries: dict[Form, Path], seconds: float) -> Counter
 
 
 def main() -> int:
-    seconds = float(sys.argv[1])
+    seconds, protocols = float(sys.argv[1]), sys.argv[2:] or PROTOCOLS
     columns = ("calls", "updates", "int3", "atomic", "traps", "stale", "syncs", "wrong", "failed")
     totals = {}
     with tempfile.TemporaryDirectory() as folder:
         binaries = {form: build_torn(Path(folder), *form) for form in FORMS}
-        for protocol in PROTOCOLS:
+        for protocol in protocols:
             totals[protocol] = stress(protocol, binaries, seconds)
             print(protocol, {column: totals[protocol][column] for column in columns}, flush=True)
     print(f"\n{seconds:g} s a protocol\n" + "".join(f"{word:>15}" for word in ("protocol", *columns)))
