@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Torn updates: torn.c, each protocol, transition, layout and number of threads.
 
-`python -m tests.runtime.torn SECONDS [PROTOCOL...]` runs each protocol, or those, for that long and prints what happened.
+`python -m tests.runtime.torn SECONDS [PROTOCOL...]` runs each protocol, or those, so long, and tells what happened.
 """
 
 from __future__ import annotations
