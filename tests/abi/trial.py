@@ -85,10 +85,10 @@ def _instrument(trial: Trial, written: Path, out: Path) -> dict[int, KeyPlan]:
         layout=trial.layout,
         flags=(*WARNINGS, *trial.flags),
     )
-    outcome = pipeline.run(options)
+    outcome = pipeline.run(options, pipeline.gather(options))
     if outcome.failed:
         raise RuntimeError("\n".join(map(str, outcome.findings)))
-    pipeline.write(out, outcome)
+    pipeline.write(options, outcome)
     return {int(key.key.name.removeprefix("k_")): key for key in outcome.keys}
 
 
