@@ -2,7 +2,9 @@
 # make demo   instruments real C in both modes, runs it, prints one table
 # make test   everything that is asserted; installs what it needs
 # make bench  measures everything, in ten minutes: tables, bench/results, plots
-# make check  types and style; make golden  writes the golden files anew
+# make docs   the site of the documents, in build/site
+# make check  types, style, licences; make golden  writes the golden files anew
+# make install, make uninstall  (DESTDIR, PREFIX, LIBDIR, PYTHON: c_runtime/install.mk); make library  libstaticcall alone
 # Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
 # make fuzz (arbitrary bytes); make model (spin's table of the update protocols); make coverage (of the runtime)
 
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check bench stress abi-fuzz csmith model suggest coverage fuzz golden tools clean
+.PHONY: demo test check docs bench stress abi-fuzz csmith model suggest coverage fuzz golden tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -24,6 +26,12 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint
+
+# --strict: no link that leads nowhere. Nothing is fetched when the site is read.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # `make bench ARGS="--only call"`; docs/performance.md says what is measured.
 bench: $(READY)
@@ -71,6 +79,8 @@ $(READY): pyproject.toml
 	@sh tests/make-venv.sh "$(PYTHON)" "$(VENV)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+include c_runtime/install.mk
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

@@ -52,7 +52,7 @@ def captured(text: str, folder: Path, program: Program) -> str:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             teller.join()
-            shown = done.stdout.replace(f"{folder}/", "").rstrip()
+            shown = done.stdout.replace(f"{folder}/", "").replace(f"{ROOT}/", "").rstrip()
             return f"```console\n$ {found['command']}\n{shown}\n```"
         return found[0]
 
@@ -65,11 +65,15 @@ def _tell(program: Program, words: list[str]) -> None:
         program.tell(word)
 
 
+def again(path: Path) -> str:
+    """The document at `path` with every block's output as it is now."""
+    with tempfile.TemporaryDirectory() as folder, running(build(Path(folder))) as program:
+        return captured(path.read_text(), Path(folder), program)
+
+
 def main(names: list[str]) -> int:
     for name in names:
-        with tempfile.TemporaryDirectory() as folder, running(build(Path(folder))) as program:
-            path = Path(name)
-            path.write_text(captured(path.read_text(), Path(folder), program))
+        Path(name).write_text(again(Path(name)))
     return 0
 
 

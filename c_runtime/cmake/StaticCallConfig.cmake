@@ -14,7 +14,9 @@ cmake_policy(PUSH)
 cmake_policy(VERSION 3.20)
 
 # The command that belongs to this file: of the same prefix if it was installed, else the one in PATH.
-find_program(STATIC_CALL_INSTRUMENT instrument HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../../bin"
+# (pip's prefix/lib/python3/site-packages/instrument/c_runtime/cmake, make install's prefix/share/staticcall/...)
+find_program(STATIC_CALL_INSTRUMENT instrument
+	HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../../../bin" "${CMAKE_CURRENT_LIST_DIR}/../../../../bin"
 	DOC "the command of StaticCall")
 if(STATIC_CALL_INSTRUMENT)
 	execute_process(COMMAND "${STATIC_CALL_INSTRUMENT}" --cmakedir OUTPUT_VARIABLE _static_call_theirs

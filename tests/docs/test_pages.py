@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""docs/tutorial.md, followed word for word: its files are written, its commands run, their output held against it."""
+"""The tutorial and the guides, followed word for word: files written, commands run, output held against the page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.toolchain import ROOT, attempt
 
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "commands"), [("tutorial", 7), ("guide-plugins", 1), ("guide-latency", 1), ("guide-hardened", 1)]
+)
+def test_a_page_does_what_it_says(tmp_path: Path, page: str, commands: int) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said, runs = None, 0
-    for kind, title, text in BLOCK.findall((ROOT / "docs/tutorial.md").read_text()):
+    for kind, title, text in BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text()):
         assert said in (None, "") or kind == "text", f"nothing is told of what is printed: {said}"
         if title:
             (tmp_path / title).write_text(text)
@@ -28,4 +33,4 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         else:
             assert (kind, text) == ("text", said)
             said = None
-    assert runs >= 7 and not said
+    assert runs >= commands and not said
