@@ -34,7 +34,8 @@ Compiler flags for files that no compile_commands.json tells of go after --:
 For build files: --cflags, --libs, --makefile, --include-dir, --cmakedir, --pkgconfigdir and --bazeldir
 print where the runtime is; `instrument inspect BINARY` tells its call sites, `instrument ps PID` and
 `instrument trace PID` what a live process calls; --gdb prints the script for gdb;
-`instrument suggest SRC` finds function pointers that could be static calls;
+`instrument suggest SRC` finds function pointers that could be static calls; `instrument report OUT` tells
+what a run has made of each call, as a page, as text, or for other programs;
 `instrument explain CODE` says what a code in a message means.
 
 A C file with an error is left out of OUT, the others are done all the same.
@@ -153,7 +154,27 @@ def _explain(command: list[str]) -> int:
     return 0
 
 
-_COMMANDS = {"explain": _explain, "inspect": _looking, "ps": _looking, "suggest": _suggest, "trace": _looking}
+def _report(words: list[str]) -> int:
+    from instrument.diagnostics import InstrumentError
+    from instrument.reporting import command
+
+    try:
+        return command.main(words[1:])
+    except InstrumentError as error:
+        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+        return error.status
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 2
+
+
+_COMMANDS = {
+    "explain": _explain,
+    "inspect": _looking,
+    "ps": _looking,
+    "report": _report,
+    "suggest": _suggest,
+    "trace": _looking,
+}
 
 # ---- the real work --------------------------------------------------------------------------------
 
@@ -363,14 +384,7 @@ def _tell(
     from instrument import report
 
     if arguments.json:
-        about = {
-            "tool": "instrument",
-            "version": __version__,
-            "mode": options.mode,
-            "layout": options.layout,
-            "failed": list(outcome.failed),
-            "findings": [_as_json(finding) for finding in outcome.findings],
-        }
+        about = report.about(options.mode, options.layout, outcome.failed, outcome.findings)
         _data(report.as_json(found, outcome.keys, outcome.rewritten, about).encode())
     if arguments.quiet:
         return
@@ -382,17 +396,6 @@ def _tell(
     if not arguments.json and (found or not (outcome.inputs.instrumented or outcome.failed)):
         head, *rest = report.census(found, outcome.keys, options.mode, len(outcome.inputs.files))
         print("\n".join([f"instrument: {head}", *rest]), file=sys.stderr)
-
-
-def _as_json(finding: Finding) -> dict[str, str | int | None]:
-    place = finding.place
-    return {
-        "code": finding.code,
-        "message": finding.message,
-        "path": place.path if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
 
 
 def _notes(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) -> list[str]:

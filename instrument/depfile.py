@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 _UNSPEAKABLE = frozenset("\n\t=;|%*?[")
 _PLAIN = re.compile(r"[^ #:$]*")
+_ESCAPED = re.compile(r"(\\+)([ #:])")
+_WORD = re.compile(r"(?:\\+[ #:]|[^ \n])+")
 
 
 def speakable(name: str) -> bool:
@@ -50,3 +52,15 @@ def without(rules: bytes, name: str) -> bytes:
     word = re.escape(os.fsencode(escape(name)))
     rules = re.sub(rb"^" + word + rb":\n+", b"", rules, flags=re.MULTILINE)
     return re.sub(rb"(?:[ \t]*\\\n)?[ \t]+" + word + rb"(?=\s|\Z)", b"", rules)
+
+
+def first(rules: bytes) -> tuple[str, list[str]]:
+    """The target of the first of `rules` and what it depends on, if `render` has written it."""
+    text = os.fsdecode(rules).partition("\n\n")[0].replace(" \\\n ", " ")
+    target, *names = _WORD.findall(text) or [":"]
+    return _unescaped(target[:-1]), [_unescaped(name) for name in names]
+
+
+def _unescaped(word: str) -> str:
+    plain = _ESCAPED.sub(lambda found: "\\" * (len(found[1]) // 2) + found[2], word)
+    return plain.replace("$$", "$")

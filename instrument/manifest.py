@@ -17,6 +17,9 @@ CONTROL = "static_call"
 """The directory, below an output tree's root, of everything that is not a copy of an input."""
 
 MANIFEST = f"{CONTROL}/manifest.json"
+CENSUS = f"{CONTROL}/census.json"
+"""What the run found and decided, for `instrument report`; one of the files that the manifest lists."""
+
 _TOOL = "instrument"
 _SCHEMA = 1
 

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrument import __version__, compiledb, emit, files, fragment, inputs, paths, scan
+from instrument import __version__, compiledb, emit, files, fragment, inputs, paths, report, scan
 from instrument.compiledb import Command
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.emit import Applied, Changes, Copied, Output
 from instrument.files import Contents, Files
 from instrument.includes import Includes
 from instrument.inputs import Inputs, State
-from instrument.manifest import CONTROL, MANIFEST, Manifest
+from instrument.manifest import CENSUS, CONTROL, MANIFEST, Manifest
 from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan, Unit
 from instrument.seal import SEAL, World
 from instrument.value import dataclass, field, replace
@@ -275,7 +275,7 @@ def _outputs(found: Inputs, read: _Read, work: _Work, options: Options, out: Pat
     outputs.update((name, emit.GONE) for name in _failed_names(found, work))
     if MANIFEST in found.instrumented:
         return outputs
-    made = _generated(read, work)
+    made = _generated(read, work, options)
     _refuse_collision(outputs, made)
     about = Manifest({}, __version__, options.mode, options.layout)
     return emit.complete({**outputs, **made}, about, out, _prerequisites(found, read), bool(work.failed))
@@ -287,7 +287,7 @@ def _failed_names(found: Inputs, work: _Work) -> set[str]:
     return {link for link, target in targets.items() if target in work.failed} | work.failed
 
 
-def _generated(read: _Read, work: _Work) -> dict[str, Output]:
+def _generated(read: _Read, work: _Work, options: Options) -> dict[str, Output]:
     # A build that goes on without the failed files stops at the first one that it asks for.
     changed = work.rewritten.keys() | (work.failed & read.scanned.keys())
     sources = [name for name in changed if name.endswith(".c")]
@@ -295,7 +295,18 @@ def _generated(read: _Read, work: _Work) -> dict[str, Output]:
         **emit.runtime(paths.C_RUNTIME),
         **{f"{CONTROL}/{name}": Output(content) for name, content in work.headers.items()},
         fragment.FRAGMENT: Output(fragment.render(sources)),
+        CENSUS: Output(_census(read, work, options)),
     }
+
+
+def _census(read: _Read, work: _Work, options: Options) -> bytes:
+    """`digests` are those of the sources: whoever shows their text must know that it is still the same."""
+    named = {*work.scanned, *work.failed, *(finding.place.path for finding in work.findings if finding.place)}
+    about = {
+        **report.about(options.mode, options.layout, sorted(work.failed), work.findings),
+        "digests": {name: read.files.digests[name] for name in sorted(named & read.files.digests.keys())},
+    }
+    return report.as_file(report.entries(work.scanned, work.sites), work.keys, work.rewritten, about)
 
 
 def _refuse_collision(outputs: Mapping[str, Output], made: Mapping[str, Output]) -> None:

@@ -11,8 +11,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from instrument import __version__
 from instrument.diagnostics import Finding
-from instrument.model import CALLS, DEFINITIONS, Api, Fate, Form, KeyPlan, Mode, Refusal, Scanned, SitePlan, Token
+from instrument.model import (
+    CALLS,
+    DEFINITIONS,
+    Api,
+    Fate,
+    Form,
+    KeyPlan,
+    Layout,
+    Mode,
+    Refusal,
+    Scanned,
+    SitePlan,
+    Token,
+)
 from instrument.value import dataclass
 
 SCHEMA_VERSION = 1
@@ -190,18 +204,57 @@ def as_json(
     found: Iterable[Entry], keys: Iterable[KeyPlan], rewritten: Iterable[str], about: Mapping[str, Any]
 ) -> str:
     """The census as one JSON object; `about` adds top-level members. Equal runs give equal text."""
-    value = {
+    return json.dumps(_value(found, keys, rewritten, about), indent=1, sort_keys=True) + "\n"
+
+
+def as_file(
+    found: Iterable[Entry], keys: Iterable[KeyPlan], rewritten: Iterable[str], about: Mapping[str, Any]
+) -> bytes:
+    """The same on one line, which takes a tenth of the time: a run leaves it in every output."""
+    return json.dumps(_value(found, keys, rewritten, about), sort_keys=True).encode() + b"\n"
+
+
+def about(mode: Mode, layout: Layout, failed: Iterable[str], findings: Iterable[Finding]) -> dict[str, Any]:
+    """What a census says of its run."""
+    return {
+        "tool": "instrument",
+        "version": __version__,
+        "mode": mode.value,
+        "layout": layout.value,
+        "failed": list(failed),
+        "findings": [_finding(finding) for finding in findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str | int | None]:
+    place = finding.place
+    return {
+        "code": finding.code,
+        "message": finding.message,
+        "path": place.path if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+    }
+
+
+def _value(
+    found: Iterable[Entry], keys: Iterable[KeyPlan], rewritten: Iterable[str], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
         **about,
         "schema_version": SCHEMA_VERSION,
         "keys": [_key(key) for key in sorted(keys, key=lambda plan: plan.key.name)],
         "tokens": [_token(entry) for entry in found],
         "rewritten": sorted(rewritten),
     }
-    return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
 def _key(plan: KeyPlan) -> dict[str, Any]:
-    return {"name": plan.key.name, "form": plan.form.value, **_reason(plan.refusal)}
+    from instrument import declare  # pycparser, which a tree without calls does without
+
+    kind = plan.key.type
+    spelled = declare.prototype("", kind, ()) if kind and not declare.unnameable(kind) else None
+    return {"name": plan.key.name, "form": plan.form.value, "type": spelled, **_reason(plan.refusal)}
 
 
 def _token(entry: Entry) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The templates, rendered. An undefined name is an error; what is rendered is C or make, so nothing is escaped."""
+"""The templates, rendered. An undefined name is an error; C, make and text are as they are, a page is escaped."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def environment() -> Environment:
 def render(name: str, **values: object) -> bytes:
     """The template `name` with `values`; paths may hold bytes that are no text."""
     return environment().get_template(name).render(values).encode(errors="surrogateescape")
+
+
+def page(name: str, **values: object) -> bytes:
+    """The HTML template `name` with `values`, which are text that must not become markup."""
+    return environment().overlay(autoescape=True).get_template(name).render(values).encode(errors="replace")

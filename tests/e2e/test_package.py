@@ -32,5 +32,7 @@ def test_installed_from_a_wheel_it_works_outside_of_the_checkout(tmp_path: Path)
         libs = run([tool, "--libs"]).split()
         run(["gcc-12", *flags, Path(tree) / "hook.c", *libs, "-o", "prog"], cwd=project)
         assert run([project / "prog"]) == "hello, world\ngoodbye, world\n"
+    run([tool, "report", "out", "-o", "report.html"], cwd=project)
+    assert "static_call(greet)" in (project / "report.html").read_text()
     assert Path(run([tool, "--makefile"]).strip()).is_file()
     assert str(tmp_path / "venv") in run([tool, "--cflags"])

@@ -30,6 +30,7 @@ def produced(case: str, mode: str, layout: str, out: Path) -> dict[str, bytes]:
         "static_call/runtime/",
         "static_call/static_call.d",
         "static_call/manifest.json",
+        "static_call/census.json",
         "static_call/stamp",
         "static_call/seal.json",
     )
