@@ -10,13 +10,13 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from instrument import ccflags, ccwords
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.value import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ IN020 are errors of the input or the setting; from IN020 on they are reasons for
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from instrument.model import Place
-from instrument.value import dataclass
 
 CODES: dict[str, str] = {
     "IN001": "the compiler rejects the file",

@@ -20,6 +20,7 @@ import stat
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from instrument import depfile, workers
@@ -27,7 +28,6 @@ from instrument.diagnostics import Finding, InstrumentError
 from instrument.files import digest
 from instrument.inputs import State, changed
 from instrument.manifest import CONTROL, MANIFEST, Manifest, load
-from instrument.value import dataclass, field
 
 DEPFILE = f"{CONTROL}/static_call.d"
 STAMP = f"{CONTROL}/stamp"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from instrument import includes, inputs, workers
 from instrument.inputs import State
-from instrument.value import dataclass
 
 
 class Contents(Mapping[str, bytes]):

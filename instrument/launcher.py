@@ -305,7 +305,7 @@ def _spare() -> None:
 
     gc.disable()
     # What libraries import for their parsers, caches and debuggers.
-    put_off("pycparser", "jinja2", "pdb", "traceback", "dataclasses", "json")
+    put_off("pycparser", "jinja2", "pdb", "traceback", "json")
 
 
 def _with(call: Call, flags: Sequence[str]) -> list[str]:

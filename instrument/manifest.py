@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from instrument.value import dataclass
 
 CONTROL = "static_call"
 """The directory, below an output tree's root, of everything that is not a copy of an input."""

@@ -19,13 +19,13 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from instrument import __version__, paths
 from instrument.compiledb import Command
 from instrument.inputs import Inputs, State
 from instrument.manifest import CONTROL
-from instrument.value import dataclass, field
 
 SEAL = f"{CONTROL}/seal.json"
 

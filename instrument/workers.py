@@ -13,9 +13,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
-
-from instrument.value import dataclass
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

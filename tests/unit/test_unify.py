@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from instrument.model import (
@@ -21,7 +23,6 @@ from instrument.model import (
     Void,
 )
 from instrument.unify import function, unify
-from instrument.value import replace
 
 INT = Base("int", 4, Encoding.SIGNED)
 FLOAT = Base("float", 4, Encoding.FLOAT)
