@@ -3,7 +3,7 @@
 # make test   everything that is asserted; installs what it needs
 # make bench  measures everything, in ten minutes: tables, bench/results, plots
 # make docs   the site of the documents, in build/site
-# make check  types, style, licences; make golden  writes the golden files anew
+# make check  types, style, licences; make golden  writes the golden files anew; make man  the manual pages
 # make install, make uninstall  (DESTDIR, PREFIX, LIBDIR, PYTHON: c_runtime/install.mk); make library  libstaticcall alone
 # Long runs: make stress (torn updates), make abi-fuzz N=20000 (signatures), make csmith N=300 (programs),
 # make fuzz (arbitrary bytes); make model (spin's table of the update protocols); make coverage (of the runtime)
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check docs bench stress abi-fuzz csmith model suggest coverage fuzz golden tools clean
+.PHONY: demo test check docs bench stress abi-fuzz csmith model suggest coverage fuzz golden man tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -70,6 +70,9 @@ fuzz: $(READY)
 
 golden: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" GOLDEN_WRITE=1 $(BIN)/python -m pytest tests/golden
+
+man: $(READY)
+	$(BIN)/python -m instrument.manual build/man
 
 # The compilers that the tests are about; a test without its compiler fails, it is never skipped.
 tools:

@@ -15,6 +15,9 @@ LAUNCHERS = frozenset({"ccache", "distcc", "icecc", "instrument-cc", "sccache"})
 """What may stand before a compiler. The remote ones run it where our files are not."""
 REMOTE = frozenset({"distcc", "icecc"})
 
+MODES = ("inline-asm", "trampoline", "direct")
+LAYOUTS = ("aligned", "compact", "bare")
+
 LAUNCHER_WITH_VALUE = ("--mode", "--layout", "--log")
 """Our own launcher's options that take a value."""
 
@@ -54,12 +57,13 @@ class Call:
     `sources` are the inputs in C, "-" for standard input; `preprocessed` those that have been preprocessed; `headers`
     those to be precompiled; `others` are the inputs in other languages, objects among them.
     `stage` is what the run ends with: -E, -S, -c, -fsyntax-only for nothing at all, or "" for a linked program.
-    `output` is the word behind -o, `search` the flags that name directories and files to include, with their values.
+    `output` is the word behind -o, `search` the flags that name directories and files to include, with their values,
+    `reaches` what reach.py has answered.
     """
 
     __slots__ = (
-        "before", "compiler", "expanded", "headers", "others", "output", "preprocessed", "search", "sources", "stage",
-        "words",
+        "before", "compiler", "expanded", "headers", "others", "output", "preprocessed", "reaches", "search",
+        "sources", "stage", "words",
     )  # fmt: skip
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -73,6 +77,7 @@ class Call:
         self.others: list[str] = []
         self.search: list[tuple[str, str]] = []
         self.output: str | None = None
+        self.reaches: bool | None = None
         self.stage = ""
         self.expanded = expanded(self.words)
         self._read()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from instrument import __version__, paths
+from instrument import commands, questions, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,39 +24,6 @@ if TYPE_CHECKING:
     from instrument.emit import Changes
     from instrument.pipeline import Options, Outcome
 
-_EPILOG = """\
-Compiler flags for files that no compile_commands.json tells of go after --:
-
-    instrument src include -o build -- -Iinclude -DNDEBUG
-
-`instrument cc -- gcc ...` compiles without a copy (`instrument cc --help`); what --mode direct writes is compiled so.
-
-For build files: --cflags, --libs, --makefile, --include-dir, --cmakedir, --pkgconfigdir and --bazeldir
-print where the runtime is; `instrument inspect BINARY` tells its call sites, `instrument ps PID` and
-`instrument trace PID` what a live process calls; --gdb prints the script for gdb;
-`instrument suggest SRC` finds function pointers that could be static calls; `instrument report OUT` tells
-what a run has made of each call, as a page, as text, or for other programs;
-`instrument explain CODE` says what a code in a message means.
-
-A C file with an error is left out of OUT, the others are done all the same.
-
-Exit status: 0 fine; 1 an error in the sources, or what --check, --diff or --strict found; 2 usage,
-configuration or internal error.
-"""
-
-_QUESTIONS = {
-    "--cflags": "compiler flags for static_call.h",
-    "--libs": "what to compile and link with",
-    "--makefile": "the file to include in a Makefile",
-    "--include-dir": "where static_call.h is",
-    "--cmakedir": "the StaticCall_DIR of CMake's find_package",
-    "--pkgconfigdir": "the PKG_CONFIG_PATH of staticcall.pc",
-    "--bazeldir": "the Bazel repository of the runtime",
-    "--gdb": "the script that gdb is to source",
-    "--version": "the version",
-}
-"""What prints one line and does no work."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` and return its exit status."""
@@ -67,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The next file that is opened would take its place.
         return _fail("standard output is closed")
     try:
-        status = _quick(words)
+        status = questions.quick(words)
         if status is None:
-            status = _COMMANDS.get(words[0] if words else "", _instrument)(words)
+            status = (_command if words and words[0] in commands.COMMANDS else _instrument)(words)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read us has enough; the interpreter's own flush at exit must not complain.
@@ -83,143 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-# ---- paths for build files ------------------------------------------------------------------------
-
-
-def _quick(words: Sequence[str]) -> int | None:
-    """The questions that need no work; None if this is none of them."""
-    answers = {
-        "--version": lambda: f"instrument {__version__}",
-        "--cflags": lambda: f"-I{_quoted(paths.INCLUDE_DIR)}",
-        "--libs": lambda: f"{_quoted(paths.RUNTIME_SOURCE)} -pthread",
-        "--makefile": lambda: str(paths.MAKEFILE).replace(" ", "\\ "),
-        "--include-dir": lambda: str(paths.INCLUDE_DIR),
-        "--cmakedir": lambda: str(paths.CMAKE_DIR),
-        "--pkgconfigdir": lambda: str(paths.PKGCONFIG_DIR),
-        "--bazeldir": lambda: str(paths.C_RUNTIME),
-        "--gdb": lambda: str(paths.GDB_SCRIPT),
-    }
-    if not words or any(word not in answers for word in words):
-        return None
-    print(" ".join(answers[word]() for word in words))
-    return 0
-
-
-def _quoted(path: os.PathLike[str]) -> str:
-    import shlex
-
-    return shlex.quote(os.fspath(path))
-
-
-def _looking(words: list[str]) -> int:
-    """The commands that look into binaries and processes."""
+def _command(words: list[str]) -> int:
+    """One of the commands that are not the run itself."""
     from instrument.diagnostics import InstrumentError
 
+    command = commands.COMMANDS[words[0]]
+    run = command.run()
     try:
-        if words[0] == "inspect":
-            from instrument import inspect
-
-            return inspect.main(words[1:])
-        from instrument import ps
-
-        return (ps.ps if words[0] == "ps" else ps.trace)(words[1:])
+        return _stoppable(lambda: run(words[1:])) if command.cleans else run(words[1:])
     except InstrumentError as error:
-        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+        _tell_error(error)
         return error.status
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
 
-
-def _suggest(words: list[str]) -> int:
-    from instrument.diagnostics import InstrumentError
-    from instrument.suggest import command
-
-    try:
-        return _stoppable(lambda: command.main(words[1:]))
-    except InstrumentError as error:
-        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
-        return error.status
-
-
-def _explain(command: list[str]) -> int:
-    from instrument.diagnostics import CODES
-
-    words = command[1:]
-    unknown = [word for word in words if word.upper() not in CODES]
-    if unknown:
-        return _fail(f"no such code: {unknown[0]}{_meant(unknown[0].upper(), CODES)}")
-    for code in [word.upper() for word in words] or CODES:
-        kind = "an error" if code < "IN020" else "a reason for a lower form" if code < "IN050" else "about a binary"
-        print(f"{code}: {CODES[code]} ({kind})")
-    return 0
-
-
-def _report(words: list[str]) -> int:
-    from instrument.diagnostics import InstrumentError
-    from instrument.reporting import command
-
-    try:
-        return command.main(words[1:])
-    except InstrumentError as error:
-        print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
-        return error.status
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 2
-
-
-_COMMANDS = {
-    "explain": _explain,
-    "inspect": _looking,
-    "ps": _looking,
-    "report": _report,
-    "suggest": _suggest,
-    "trace": _looking,
-}
 
 # ---- the real work --------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    import argparse
-
-    from instrument.model import Layout, Mode
-
-    parser = argparse.ArgumentParser(
-        prog="instrument",
-        usage="instrument SRC... -o OUT [options] [-- compiler flags]",
-        description="Turn static_call(key)(args) into patched direct calls, in a copy of the sources.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("sources", metavar="SRC", nargs="*", help="C files and directories")
-    add("-o", "--output-dir", metavar="OUT", dest="out", help="where the instrumented copy goes")
-    add("--mode", choices=[mode.value for mode in Mode], default=Mode.INLINE_ASM.value, help="default: %(default)s")
-    add("--layout", choices=[way.value for way in Layout], default=Layout.ALIGNED.value, help="default: %(default)s")
-    add("-p", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
-    add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
-    add("--depfile", metavar="FILE", help="write what OUT depends on there, too, as a rule for make or ninja")
-    add("-n", "--dry-run", action="store_true", help="tell what would be written, write nothing")
-    add("--check", action="store_true", help="write nothing; exit 1 if OUT is out of date or, without -o, "
-        "if anything would be rewritten")  # fmt: skip
-    add("--diff", action="store_true", help="write nothing; show the rewriting; exit 1 if there is any")
-    add("--strict", action="store_true", help="exit 1, and write nothing, if any call is on a lower form than asked")
-    add("--json", action="store_true", help="the census on stdout, for programs")
-    add("-j", "--jobs", metavar="N", type=_jobs, default=len(os.sched_getaffinity(0)), help="compilers at a time")
-    add("-q", "--quiet", action="store_true", help="errors only")
-    add("-v", "--verbose", action="store_true", help="a line for each token; a traceback for an internal error")
-    for flag, what in _QUESTIONS.items():
-        add(flag, action="store_true", help=f"print {what}")
-    return parser
-
-
-def _jobs(text: str) -> int:
-    import argparse
-
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of compilers, which is at least 1")
-    return int(text)
 
 
 def _stop(number: int, frame: object) -> None:
@@ -244,14 +90,21 @@ def _instrument(words: list[str]) -> int:
     from instrument.diagnostics import InstrumentError
 
     cut = words.index("--") if "--" in words else len(words)
-    parser = _parser()
+    from instrument import options
+
+    parser = options.parser()
     try:
         arguments, unknown = parser.parse_known_args(words[:cut])
-        _refuse(parser, arguments, unknown)
+        options.refuse_unknown(parser, unknown)
+        flags = options.settle(arguments, words[cut + 1 :])
+        options.refuse(parser, arguments)
+    except InstrumentError as error:
+        _tell_error(error)
+        return error.status
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
     try:
-        return _stoppable(lambda: _run(arguments, words[cut + 1 :]))
+        return _stoppable(lambda: _run(arguments, flags))
     except InstrumentError as error:
         _show_error(error, arguments)
         return error.status
@@ -264,34 +117,6 @@ def _instrument(words: list[str]) -> int:
             traceback.print_exc()
         hint = "" if arguments.verbose else "; -v shows where"
         return _fail(f"internal error: {type(error).__name__}: {' '.join(str(error).split())}{hint}")
-
-
-def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace, unknown: Sequence[str]) -> None:
-    if unknown:
-        known = [flag for action in parser._actions for flag in action.option_strings]
-        flag = unknown[0].startswith("-") and not unknown[0].startswith("--")
-        hint = "; flags for the compiler go behind --" if flag else _meant(unknown[0].partition("=")[0], known)
-        parser.error(f"unknown option: {unknown[0]}{hint}")
-    asked = [flag for flag in _QUESTIONS if getattr(arguments, flag[2:].replace("-", "_"))]
-    if asked:
-        parser.error(f"{asked[0]} goes alone")
-    if arguments.json and arguments.diff:
-        parser.error("--json and --diff both write to standard output: ask for one of them")
-    if arguments.layout == "bare" and arguments.mode != "direct":
-        parser.error("--layout bare is for --mode direct: what instrument writes itself has prefixes")
-    if not arguments.sources:
-        parser.error("no input: name C files or directories")
-    if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):
-        parser.error("no output: give a directory with -o, or --diff to see what would change")
-    if arguments.depfile and not arguments.out:
-        parser.error("--depfile tells what OUT depends on: give a directory with -o")
-
-
-def _meant(word: str, known: Sequence[str] | dict[str, str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
@@ -310,6 +135,8 @@ def _options(arguments: argparse.Namespace, flags: Sequence[str]) -> Options:
         flags=tuple(flags),
         jobs=arguments.jobs,
         describe=arguments.json or arguments.verbose,
+        exclude=arguments.exclude,
+        config=Path(arguments.config) if arguments.config else None,
     )
 
 
@@ -321,6 +148,8 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     from instrument import emit, pipeline, report, seal
 
     options = _options(arguments, flags)
+    if arguments.quiet:
+        terminal.hush()
     found = pipeline.gather(options)
     sealed = _sealable(arguments, options)
     if sealed and (told := seal.unchanged(sealed, found)) is not None:
@@ -360,7 +189,7 @@ def _sealable(arguments: argparse.Namespace, options: Options) -> seal.Run | Non
         return None
     database = options.build_dir / "compile_commands.json" if options.build_dir else None
     files = [options.build_dir, database] if options.build_dir and database else []
-    words = [word for option in (options.sources, options.flags) for word in (len(option), *option)]
+    words = [word for option in (options.sources, options.flags, options.exclude) for word in (len(option), *option)]
     words += [options.out, options.root, options.mode, options.layout, arguments.quiet, arguments.strict]
     return seal.Run(options.out, seal.question(words, files))
 
@@ -454,7 +283,7 @@ def _show(finding: Finding, root: Path, contents: Mapping[str, bytes]) -> None:
             line = data.split(b"\n")[finding.place.line - 1].decode(errors="replace")
         except (OSError, IndexError, InstrumentError):
             line = None
-    print(finding.render(line, _prefix(root)), file=sys.stderr)
+    terminal.say(finding.render(line, _prefix(root)))
     for note in finding.also:
         _show(note, root, contents)
 
@@ -470,8 +299,12 @@ def _data(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def _tell_error(error: InstrumentError) -> None:
+    terminal.say("\n".join(finding.render() for finding in error.findings))
+
+
 def _say(text: str) -> None:
-    print(f"instrument: {text}", file=sys.stderr)
+    terminal.say(f"instrument: {text}")
 
 
 def _fail(text: str) -> int:

@@ -55,7 +55,7 @@ def load(build_dir: Path | None, flags: Sequence[str]) -> Commands:
     """The commands of `build_dir`'s database, else the default one; `flags` are added to each."""
     flags = ccflags.quiet(flags, Path.cwd())
     if build_dir is None:
-        return Commands(Command((*_compiler(), *flags), Path.cwd()))
+        return Commands(Command((*compiler(), *flags), Path.cwd()))
     path = build_dir / "compile_commands.json" if build_dir.is_dir() else build_dir
     known: dict[Path, list[Command]] = {}
     for index, entry in enumerate(_entries(path)):
@@ -71,7 +71,8 @@ def without_launcher(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words[ccwords.compiler_at(words) :])
 
 
-def _compiler() -> tuple[str, ...]:
+def compiler() -> tuple[str, ...]:
+    """The words of CC, or cc."""
     try:
         return without_launcher(shlex.split(os.environ.get("CC", ""))) or ("cc",)
     except ValueError as error:

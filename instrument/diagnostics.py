@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Diagnostic codes and how a finding is shown.
 
-`path:line:col: error: lower-case message [IN002]`, the source line, a caret, notes, a fix. Codes below
-IN020 are errors of the input or the setting; from IN020 on they are reasons for a lower form.
+`path:line:col: error: lower-case message [IN002]`, the source line, a caret, notes, a fix. explain.py knows
+what each code means.
 """
 
 from __future__ import annotations
@@ -10,48 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from instrument.model import Place
-
-CODES: dict[str, str] = {
-    "IN001": "the compiler rejects the file",
-    "IN002": "the key is not declared in this translation unit",
-    "IN003": "the name is used in a way that is no static call",
-    "IN005": "the target is not x86-64 with 64-bit pointers",
-    "IN006": "a header outside of the tree uses static calls",
-    "IN007": "the compiler was asked for a key's type and gave none",
-    "IN008": "the output cannot be written",
-    "IN009": "the input and an output overlap",
-    "IN010": "the compiler cannot be run",
-    "IN011": "an input cannot be read",
-    "IN012": "compile_commands.json cannot be used",
-    "IN013": "the key has two types in one program",
-    "IN014": "the key is declared with what no static call can reach",
-    "IN015": "static_call.h is not included",
-    "IN020": "an argument or a result is passed in memory",
-    "IN021": "how a type is passed is not known",
-    "IN022": "the function is variadic",
-    "IN023": "the function has no prototype",
-    "IN024": "the function has another calling convention",
-    "IN025": "the key has different types in different translation units",
-    "IN026": "a type has no name that a wrapper could spell",
-    "IN027": "the key is declared inside a function",
-    "IN028": "the callee is used as a value",
-    "IN029": "the call stands in a file where an asm cannot take the place of a call",
-    "IN030": "the call is written inside a macro",
-    "IN031": "the call's own text ends up in a string",
-    "IN032": "the call reaches different keys in different places",
-    "IN033": "no translation unit compiles this call",
-    "IN034": "the key's name is itself a macro",
-    "IN035": "the mode is trampoline",
-    "IN036": "a preprocessor directive stands inside of the call's text",
-    "IN037": "not every file that includes this one was asked",
-    "IN038": "compilers pass the type in different ways",
-    "IN039": "the call's text does not read the same in every dialect of C",
-    "IN040": "the assembly has the trampoline otherwise than in a call that can be patched",
-    "IN041": "the file begins with a precompiled header",
-    "IN042": "the compiler makes the code without an assembler",
-    "IN050": "a process cannot be looked into",
-    "IN051": "a binary's tables and its text disagree",
-}
 
 
 class InstrumentError(Exception):

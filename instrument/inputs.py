@@ -6,6 +6,7 @@ Knows directories and compiler commands; must not know what a static call is.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import stat
@@ -17,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import ccflags, ccwords, manifest, rejection
+from instrument import ccflags, ccwords, manifest, rejection, terminal
 from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes, Reached
@@ -58,16 +59,21 @@ def root_of(sources: Sequence[Path], root: Path | None = None) -> Path:
     return Path(os.path.commonpath(tops))
 
 
-def gather(sources: Sequence[Path], out: Path | None = None, root: Path | None = None) -> Inputs:
-    """The files of `sources`; `out` is never one of them."""
+def gather(
+    sources: Sequence[Path], out: Path | None = None, root: Path | None = None, exclude: Sequence[str] = ()
+) -> Inputs:
+    """The files of `sources`; `out` is never one of them.
+
+    Of a directory is left out what matches one of `exclude`: patterns of whole paths, or without a '/' of names.
+    """
     for source in sources:
         if not source.exists():
             raise _unreadable(source, "no such file or directory")
     top = root_of(sources, root)
-    found = _Found(top)
+    found = _Found(top, exclude)
     for source in sources:
         path = _within(top, source)
-        _refuse_overlap(source, path, out)
+        _refuse_overlap(source, path, out, found)
         if source.is_dir():
             found.walk(path)
         else:
@@ -96,7 +102,9 @@ def with_headers(
             return set()
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        candidates: set[str] = set().union(*pool.map(headers, [n for n in inputs.named if n.endswith(".c")]))
+        named = [name for name in inputs.named if name.endswith(".c")]
+        found = terminal.tracked(pool.map(headers, named), len(named), "looking for headers")
+        candidates: set[str] = set().union(*found)
     outside = [path.resolve() for path in (include_dir, out) if path is not None]
     extra = {
         os.path.relpath(path, inputs.root)
@@ -183,8 +191,9 @@ def _searched(command: Command, root: Path) -> tuple[list[str], list[str]] | Non
 class _Found:
     """What a walk has found so far."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
         self.root = root
+        self._exclude = [re.compile(fnmatch.translate(pattern)).match for pattern in exclude]
         self.files: set[str] = set()
         self.named: set[str] = set()
         self.links: dict[str, str] = {}
@@ -194,6 +203,9 @@ class _Found:
 
     def name(self, path: Path | str) -> str:
         return os.path.relpath(path, self.root)
+
+    def excludes(self, path: str, name: str) -> bool:
+        return any(match(path) or match(name) for match in self._exclude)
 
     def walk(self, directory: Path) -> None:
         self._walk(str(directory), "" if directory == self.root else self.name(directory) + "/", None)
@@ -211,6 +223,8 @@ class _Found:
             if earlier is not None:
                 written = {prefix + name for name in (*earlier.files, manifest.MANIFEST)} | (written or set())
         for entry in entries:
+            if self._exclude and self.excludes(entry.path, entry.name):
+                continue
             if entry.is_symlink():
                 self._link(entry, prefix + entry.name)
             elif entry.is_dir():
@@ -254,17 +268,22 @@ def _within(root: Path, source: Path) -> Path:
     return path
 
 
-def _refuse_overlap(source: Path, path: Path, out: Path | None) -> None:
+def _refuse_overlap(source: Path, path: Path, out: Path | None, found: _Found) -> None:
     if out is None:
         return
     target = out.resolve()
+    between = [part for part in (target, *target.parents) if part != path and part.is_relative_to(path)]
+    if any(found.excludes(str(part), part.name) for part in between):
+        return
     if path.is_relative_to(target):
         what = f"the input {source} lies inside the output {out}"
     elif source.is_dir() and target.is_relative_to(path):
         what = f"the output {out} lies inside the input {source}"
     else:
         return
-    raise InstrumentError(Finding("IN009", what, fix="choose an output directory beside the input"), status=2)
+    raise InstrumentError(
+        Finding("IN009", what, fix="choose an output directory beside the input, or --exclude it"), status=2
+    )
 
 
 def _inside(path: Path, root: Path) -> str | None:

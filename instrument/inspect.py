@@ -15,15 +15,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instrument import archive, binary, core, image
+from instrument import archive, binary, core, explain, image, terminal
 from instrument.assembly import WORDS, Why
 from instrument.binary import Binary
-from instrument.diagnostics import CODES, Finding, InstrumentError
+from instrument.diagnostics import Finding, InstrumentError
 from instrument.tables import Left, Site
 
 if TYPE_CHECKING:
     import argparse
 
+    from instrument.arguments import Parser
+
+_UNKNOWN = "for a reason that this version does not know"
 _MOST_SHOWN = 20
 """Where tables and text disagree, it is in one place or in all."""
 _SORTS = ("address", "key", "file", "function", "form", "layout")
@@ -87,16 +90,15 @@ def _of_core(path: str, root: str) -> Binary:
 # ---- the command --------------------------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
-    import argparse
+def parser() -> Parser:
+    from instrument.arguments import Parser
 
-    parser = argparse.ArgumentParser(
+    made = Parser(
         prog="instrument inspect",
         description="Show the keys and call sites of programs, libraries, objects, archives and cores.",
         epilog="Exit status: 0 fine; 1 what --strict or --patched-only found; 2 a file that cannot be read.",
-        allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("paths", metavar="BINARY", nargs="+")
     add("-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated")
     add("--sort", choices=_SORTS, default="address", help="the order of the sites (default: %(default)s)")
@@ -106,12 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="everything, for programs")
     add("--strict", action="store_true", help="exit 1 if the tables and the text disagree")
     add("--patched-only", action="store_true", help="exit 1 if a call stays on its trampoline")
-    return parser
+    return made
 
 
 def main(words: Sequence[str]) -> int:
     """The command; a file that cannot be read is reported, and the others are shown."""
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     status, shown = 0, []
     for path in options.paths:
         try:
@@ -122,13 +124,13 @@ def main(words: Sequence[str]) -> int:
         except InstrumentError as error:
             status = 2
             sys.stdout.flush()
-            print("\n".join(finding.render() for finding in error.findings), file=sys.stderr)
+            terminal.say("\n".join(finding.render() for finding in error.findings))
     if options.json:
         print(json.dumps([as_json(found, options.sort) for found in shown], indent=1, sort_keys=True))
     wrong = [finding for found in shown for finding in findings(found)]
     sys.stdout.flush()
     for finding in wrong[:_MOST_SHOWN]:
-        print(finding.render(), file=sys.stderr)
+        terminal.say(finding.render())
     if len(wrong) > _MOST_SHOWN:
         print(f"instrument: and {len(wrong) - _MOST_SHOWN} more; --json has all of them", file=sys.stderr)
     failed = (options.strict and wrong) or (options.patched_only and any(found.left for found in shown))
@@ -324,7 +326,7 @@ def _mentioned(found: Binary) -> list[str]:
 def _reason(code: str) -> str:
     """In mode direct the code has the reason within it behind a colon."""
     code, _, why = code.partition(":")
-    words = WORDS[Why(why)] if why in list(Why) else CODES.get(code, "for a reason that this version does not know")
+    words = WORDS[Why(why)] if why in list(Why) else (explain.title(code) or _UNKNOWN)
     return f"{words} [{code}]"
 
 

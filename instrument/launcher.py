@@ -18,55 +18,47 @@ import os
 import sys
 
 from instrument import ccwords, reach
-from instrument.ccwords import Call
+from instrument.ccwords import LAYOUTS, MODES, Call
 from instrument.process import become, keep_stdin, output_of, spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MODES = ("inline-asm", "trampoline", "direct")
-LAYOUTS = ("aligned", "compact", "bare")
-
 _ACTIVE = "INSTRUMENT_CC_ACTIVE"
 """Set for what we start: a compiler that is a link to us, or a launcher within a launcher, does nothing more."""
-_DEFAULTS = "INSTRUMENT_CC"
+DEFAULTS = "INSTRUMENT_CC"
 """Options, for links and for build files that leave no place for them."""
 
-_SWITCHES = {
+SWITCHES = {
     "--strict": "strict",
+    "--no-strict": "strict",
     "--fallback": "fallback",
+    "--no-fallback": "fallback",
+    "--isolated": "isolated",
     "--verbose": "verbose",
     "-v": "verbose",
     "--help": "help",
     "-h": "help",
 }
-
-_USAGE = """\
-usage: instrument cc [options] -- compiler [arguments]
-
-  --mode MODE      inline-asm (default), trampoline or direct
-  --layout LAYOUT  aligned (default), compact, or for direct bare: the bytes that the compiler would have put there
-  --strict         the compile fails if any call is on a lower form than asked
-  --fallback       if instrument itself fails, the calls go by their trampolines, and a line says so
-  --log FILE       append a line, a JSON object, for each compile with static calls
-  -v, --verbose    tell what became of each key
-
-The environment variable INSTRUMENT_CC holds options that come before these. Under another name, as a link in a
-directory that is first in PATH, the command is the compiler of that name.
-"""
+"""The options without a value; ccparser.py tells what they and the others mean."""
 
 _DEPENDENCIES_ONLY = ("-M", "-MM", "--dependencies", "--user-dependencies")
 
 
 class Options:
-    """What stands before the `--`."""
+    """What stands before the `--`; `given` are the names of those that were set."""
 
-    __slots__ = ("fallback", "help", "layout", "log", "mode", "strict", "verbose")
+    __slots__ = ("fallback", "given", "help", "isolated", "layout", "log", "mode", "strict", "verbose")
 
     def __init__(self) -> None:
         self.mode, self.layout, self.log = MODES[0], LAYOUTS[0], ""
-        self.strict = self.fallback = self.verbose = self.help = False
+        self.strict = self.fallback = self.verbose = self.help = self.isolated = False
+        self.given: set[str] = set()
+
+    def put(self, name: str, value: str | bool) -> None:
+        setattr(self, name, value)
+        self.given.add(name)
 
 
 class UsageError(Exception):
@@ -77,16 +69,19 @@ def main(words: Sequence[str]) -> int:
     """Run the compile that `words` ask for. The exit status is the compiler's."""
     try:
         options = Options()
-        _options(options, os.environ.get(_DEFAULTS, "").split())
-        command = _options(options, words)
+        read(options, os.environ.get(DEFAULTS, "").split())
+        command = read(options, words)
         if options.help:
-            print(_USAGE, end="")
+            from instrument import ccparser
+
+            print(ccparser.parser().format_help(), end="")
             return 0
-        _check(options, command)
+        if not command:
+            raise UsageError("no compiler: instrument cc [options] -- compiler [arguments]")
+        return _run(options, command)
     except UsageError as error:
         _say(f"error: {error}")
         return 2
-    return _run(options, command)
 
 
 def masquerade(name: str, words: Sequence[str]) -> int:
@@ -100,7 +95,7 @@ def masquerade(name: str, words: Sequence[str]) -> int:
     return 127
 
 
-def _options(options: Options, words: Sequence[str]) -> list[str]:
+def read(options: Options, words: Sequence[str]) -> list[str]:
     """Set `options` as `words` say; returns what follows them, which a `--` may begin.
 
     Without options nobody needs the `--`; clangd takes all that stands behind one for input files.
@@ -118,26 +113,24 @@ def _options(options: Options, words: Sequence[str]) -> list[str]:
             if not value or (allowed and value not in allowed):
                 wanted = f"one of {', '.join(allowed)}" if allowed else "a file"
                 raise UsageError(f"{flag} takes {wanted}, not '{value}'")
-            setattr(options, flag[2:], value)
-        elif word in _SWITCHES:
-            setattr(options, _SWITCHES[word], True)
+            options.put(flag[2:], value)
+        elif word in SWITCHES:
+            options.put(SWITCHES[word], not word.startswith("--no-"))
         else:
             raise UsageError(f"unknown option: {word}{_meant(word)}")
     return rest
 
 
-def _check(options: Options, command: Sequence[str]) -> None:
+def _check(options: Options) -> None:
     if options.layout == "bare" and options.mode != "direct":
         raise UsageError("--layout bare is for --mode direct: what instrument writes itself has prefixes")
-    if not command:
-        raise UsageError("no compiler: instrument cc [options] -- compiler [arguments]")
 
 
 def _meant(word: str) -> str:
-    from difflib import get_close_matches
+    from instrument.meant import meant
 
-    close = get_close_matches(word.partition("=")[0], [*ccwords.LAUNCHER_WITH_VALUE, *_SWITCHES], n=1)
-    return f"; did you mean {close[0]}?" if close else "; the compiler and its flags go behind --"
+    known = [*ccwords.LAUNCHER_WITH_VALUE, *SWITCHES]
+    return meant(word.partition("=")[0], known) or "; the compiler and its flags go behind --"
 
 
 # ---- which way a compile goes ----------------------------------------------------------------------
@@ -150,10 +143,34 @@ def _run(options: Options, command: list[str]) -> int:
     call = Call(command)
     if "-" in call.sources:
         keep_stdin()
+    if _may_call(call):
+        _configure(options, call)
+    _check(options)
     way = _way(options, call)
     if way is None:
         become(command)
     return _guarded(options, call, way)
+
+
+def _may_call(call: Call) -> bool:
+    """Whether there may be static calls: of what surely has none, nobody needs to know the settings."""
+    return bool(call.preprocessed or (call.stage == "" and call.has("-flto")) or reach.may_call(call))
+
+
+def _configure(options: Options, call: Call) -> None:
+    """Take what the command line and INSTRUMENT_CC leave open from the environment and the nearest file."""
+    from instrument import settings
+
+    source = next((name for name in (*call.sources, *call.preprocessed, *call.headers) if name != "-"), "")
+    try:
+        file = None if options.isolated else settings.find(os.path.dirname(source))
+        values = settings.settle([name for name in settings.LAUNCHER if name not in options.given], {}, file)
+    except settings.SettingError as error:
+        where = f"{error.path}:{error.line}: " if error.path else ""
+        raise UsageError(f"{where}{error} [IN016]") from None
+    for name, value in values.items():
+        if value.origin != settings.DEFAULT:
+            setattr(options, name, value.value)
 
 
 def _way(options: Options, call: Call) -> Callable[[Options, Call], int] | None:
@@ -190,7 +207,9 @@ def _guarded(options: Options, call: Call, way: Callable[[Options, Call], int]) 
     except Exception as error:
         status, lines = _failure(error, options.verbose)
     if not options.fallback or status != 2:
-        print("\n".join(lines), file=sys.stderr)
+        from instrument import terminal
+
+        terminal.say("\n".join(lines))
         return status
     # Not by pointers: a trampoline needs the tool as little, its calls keep the promise of an update, and they link
     # where a key is hidden (EXPORT_STATIC_CALL_TRAMP).
@@ -337,4 +356,6 @@ def _log(options: Options, call: Call, outcome: str) -> bool:
 
 
 def _say(text: str) -> None:
-    print(f"instrument: {text}", file=sys.stderr)
+    from instrument import terminal
+
+    terminal.say(f"instrument: {text}")

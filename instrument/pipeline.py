@@ -39,7 +39,8 @@ _C_SUFFIXES = (".c", ".h")
 class Options:
     """What to do. `flags` are the compiler flags for files that no compile_commands.json tells of, or for all.
 
-    `describe` asks for what surrounds each call, for the reader of a listing.
+    `describe` asks for what surrounds each call, for the reader of a listing. `exclude` are patterns of what is no
+    input, `config` the file that settings are from, which the output depends on.
     """
 
     sources: tuple[Path, ...]
@@ -51,6 +52,8 @@ class Options:
     flags: tuple[str, ...] = ()
     jobs: int = 1
     describe: bool = False
+    exclude: tuple[str, ...] = ()
+    config: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class _Work:
 
 def gather(options: Options) -> Inputs:
     """The files that `options` name."""
-    return inputs.gather(options.sources, options.out, options.root)
+    return inputs.gather(options.sources, options.out, options.root, options.exclude)
 
 
 def run(options: Options, found: Inputs) -> Outcome:
@@ -278,7 +281,8 @@ def _outputs(found: Inputs, read: _Read, work: _Work, options: Options, out: Pat
     made = _generated(read, work, options)
     _refuse_collision(outputs, made)
     about = Manifest({}, __version__, options.mode, options.layout)
-    return emit.complete({**outputs, **made}, about, out, _prerequisites(found, read), bool(work.failed))
+    times = _prerequisites(found, read, options.config)
+    return emit.complete({**outputs, **made}, about, out, times, bool(work.failed))
 
 
 def _failed_names(found: Inputs, work: _Work) -> set[str]:
@@ -315,10 +319,12 @@ def _refuse_collision(outputs: Mapping[str, Output], made: Mapping[str, Output])
         raise InstrumentError(Finding("IN008", what, fix=f"rename the input's directory {CONTROL}"), status=2)
 
 
-def _prerequisites(found: Inputs, read: _Read) -> dict[str, int]:
+def _prerequisites(found: Inputs, read: _Read, config: Path | None) -> dict[str, int]:
     """Everything that the output is made from, as seen from the working directory, and its time."""
     root, here = str(found.root), f"{Path.cwd()}/"
     times = {f"{root}/{name}": state.mtime for name, state in read.files.states.items()}
     for top in (paths.C_RUNTIME, paths.TEMPLATES):
         times.update({str(path): path.stat().st_mtime_ns for path in top.rglob("*") if path.is_file()})
+    if config is not None:
+        times[str(config)] = config.stat().st_mtime_ns
     return {path.removeprefix(here): time for path, time in times.items()}

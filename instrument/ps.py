@@ -25,7 +25,7 @@ from instrument.memory import Unreadable
 from instrument.space import Names
 
 if TYPE_CHECKING:
-    import argparse
+    from instrument.arguments import Parser
 
 _FALLBACKS = description.COUNTERS[11:]
 
@@ -82,14 +82,13 @@ class Watched:
 # ---- ps -----------------------------------------------------------------------------------------------
 
 
-def _ps_parser() -> argparse.ArgumentParser:
-    import argparse
+def ps_parser() -> Parser:
+    from instrument.arguments import Parser
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="instrument ps",
         description="Show what a live process calls by its static calls. It is only read, never stopped.",
         epilog="Exit status: 0 fine; 2 a process that cannot be looked into.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("pid", metavar="PID", type=int)
@@ -114,7 +113,7 @@ def _seconds(text: str) -> float:
 
 def ps(words: Sequence[str]) -> int:
     """The command. With --watch until the process ends or the user has enough."""
-    options = _ps_parser().parse_args(words)
+    options = ps_parser().parse_args(words)
     watched = Watched(options.pid)
     clear = "\x1b[H\x1b[2J" if options.watch and not options.json and sys.stdout.isatty() else ""
     first = True
@@ -224,14 +223,13 @@ def _as_json(watched: Watched, found: Binary) -> dict[str, Any]:
 # ---- trace --------------------------------------------------------------------------------------------
 
 
-def _trace_parser() -> argparse.ArgumentParser:
-    import argparse
+def trace_parser() -> Parser:
+    from instrument.arguments import Parser
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="instrument trace",
         description="Print a live process's updates as they happen; of several between two looks only the last.",
         epilog="Exit status: 0 the process has ended; 2 a process that cannot be looked into.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("pid", metavar="PID", type=int)
@@ -253,7 +251,7 @@ class _Seen:
 
 def trace(words: Sequence[str]) -> int:
     """The command; it ends with the process."""
-    options = _trace_parser().parse_args(words)
+    options = trace_parser().parse_args(words)
     watched = Watched(options.pid)
     counters, seen = watched.counters(), _see(watched, options.key)
     print(f"instrument: watching {_plural(len(seen.keys))} of {watched.process.name}", file=sys.stderr)

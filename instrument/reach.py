@@ -22,7 +22,9 @@ _MADE = (b"(&__SCT__", b"&__static_call_object }")
 
 def may_call(call: Call) -> bool:
     """Whether a source of `call` mentions the API, or includes a file that does."""
-    return _Search(call).finds([*call.sources, *call.headers])
+    if call.reaches is None:
+        call.reaches = _Search(call).finds([*call.sources, *call.headers])
+    return call.reaches
 
 
 def calls(text: bytes) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instrument import unify
+from instrument import terminal, unify
 from instrument.diagnostics import Finding
 from instrument.model import (
     DECLARATIONS,
@@ -94,14 +94,16 @@ def resolve(
 
 
 def _asked(units: Sequence[Unit], tree: Shadow, include_dir: Path, jobs: int, copied: bool) -> list[Answer]:
+    what = "asking the compiler"
     if jobs == 1:
-        return [ask(unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
+        answers = (ask(unit, tree, include_dir, i, copied) for i, unit in enumerate(units))
+        return list(terminal.tracked(answers, len(units), what))
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         asked = [pool.submit(ask, unit, tree, include_dir, i, copied) for i, unit in enumerate(units)]
         try:
-            return [answer.result() for answer in asked]
+            return [answer.result() for answer in terminal.tracked(asked, len(asked), what)]
         finally:
             # Whoever stops us, or a compiler that is not there, need not wait for the units still to be asked.
             pool.shutdown(wait=False, cancel_futures=True)

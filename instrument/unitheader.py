@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import assembler, compiler, kept, paths, process
+from instrument import assembler, compiler, kept, paths, process, terminal
 from instrument.ccflags import compile_flags
 from instrument.ccwords import Call
 from instrument.diagnostics import Finding, InstrumentError
@@ -130,7 +130,7 @@ def _tell(call: Call, called: Sequence[KeyPlan], mode: str, strict: bool, verbos
         forms = ", ".join(f"{key.key.name} {key.form}" for key in called) or "none"
         print(f"instrument: {' '.join(call.sources)}: keys called: {forms}", file=sys.stderr)
         for key in lower:
-            print(_finding(call, key, "note").render(), file=sys.stderr)
+            terminal.say(_finding(call, key, "note").render())
 
 
 def _finding(call: Call, key: KeyPlan, severity: str = "error") -> Finding:

@@ -36,6 +36,9 @@ need distccd distcc
 need icecc icecc
 need clangd clangd
 need chromium chromium
+need zsh zsh
+need fish fish
+need mandoc mandoc
 # What a compiler's package only recommends: sanitizers, the plugin by which GNU ld takes -flto; csmith's headers.
 for version in 14 16 19; do
 	need_file llvm-$version-linker-tools /usr/lib/llvm-$version/lib/LLVMgold.so

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from instrument.arguments import Parser
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.reporting import load, programs, readers
 
@@ -33,21 +34,24 @@ Exit status: 0 fine; 2 there is no such output, or the report cannot be written.
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run `instrument report` with `words` and return its exit status."""
-    parser = argparse.ArgumentParser(
+def parser() -> Parser:
+    made = Parser(
         prog="instrument report",
         description=_ABOUT,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("out", metavar="OUT", type=Path, help="what the run has written")
     add("--format", choices=_FORMATS, help="default: what FILE's name ends in, or text")
     add("-o", "--output", metavar="FILE", type=Path, help="where the report goes (default: standard output)")
     add("--root", metavar="DIR", type=Path, help="where the sources are (default: where the run had them)")
-    arguments = parser.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    """Run `instrument report` with `words` and return its exit status."""
+    arguments = parser().parse_args(words)
     report = load.load(arguments.out, arguments.root)
     text = _FORMATS[arguments.format or _named(arguments.output)](report)
     if report.unseen:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from instrument.diagnostics import CODES
+from instrument import explain
 from instrument.reporting.model import Problem, Report, advice
 
 SCHEMA_VERSION = 1
@@ -46,7 +46,7 @@ def as_sarif(report: Report) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    text = CODES.get(code, code)
+    text = explain.title(code) or code
     return {"id": code, "shortDescription": {"text": text}, "help": {"text": f"instrument explain {code}"}}
 
 

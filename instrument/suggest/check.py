@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from instrument import paths
+from instrument import paths, terminal
 from instrument.compiledb import Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes, facts
@@ -121,7 +121,8 @@ class Checker:
                 (copy.top / path).unlink()
                 (copy.top / path).write_bytes(data)
             with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-                said = list(pool.map(_compiler(copy, flags), units))
+                answers = pool.map(_compiler(copy, flags), units)
+                said = list(terminal.tracked(answers, len(units), "compiling"))
         return {unit: text for unit, text in zip(units, said, strict=True) if text}
 
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from instrument import compiledb, inputs, paths
+from instrument.arguments import Parser, jobs, processors
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.inputs import Inputs
+from instrument.meant import meant
 from instrument.suggest import find, listing, patch, profile, rank
 from instrument.suggest.check import Checker
 from instrument.suggest.model import Candidate
@@ -36,26 +38,25 @@ Exit status: 0 fine, whether or not there is a proposal; 2 usage, configuration 
 def main(words: Sequence[str]) -> int:
     """Run the command; InstrumentError for what the user must mend."""
     cut = words.index("--") if "--" in words else len(words)
-    parser = _parser()
+    options = parser()
     try:
-        arguments = parser.parse_args(words[:cut])
-        _refuse(parser, arguments)
+        arguments = options.parse_args(words[:cut])
+        _refuse(options, arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
     _run(arguments, words[cut + 1 :])
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> Parser:
+    made = Parser(
         prog="instrument suggest",
         usage="instrument suggest SRC... [options] [-- compiler flags]",
         description=_ABOUT,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("sources", metavar="SRC", nargs="+", help="C files and directories: best the whole program")
     add("--profile", metavar="FILE", help="a callgrind.out, or the text of perf script or perf report --stdio")
     add("--whole-program", action="store_true", help="SRC is all there is: what it exports, nobody else uses")
@@ -76,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-check", action="store_true", help="do not ask the compiler")
     add("-p", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
     add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
-    add("-j", "--jobs", metavar="N", type=int, default=len(os.sched_getaffinity(0)), help="compilers at a time")
-    return parser
+    add("-j", "--jobs", metavar="N", type=jobs, default=processors(), help="compilers at a time")
+    return made
 
 
 def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -87,8 +88,6 @@ def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> N
         parser.error("--apply needs either -o OUT or --in-place")
     if not arguments.apply and (arguments.out or arguments.in_place):
         parser.error("-o and --in-place go with --apply")
-    if arguments.jobs < 1:
-        parser.error("--jobs is at least 1")
 
 
 def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
@@ -125,7 +124,7 @@ def _chosen(arguments: argparse.Namespace, order: Sequence[Ranked]) -> list[Cand
     for key in arguments.only:
         known = [c for c in candidates if c.key == key]
         if not known:
-            raise _wrong(f"--only {key}: no candidate has this key{_meant(key, candidates)}")
+            raise _wrong(f"--only {key}: no candidate has this key{meant(key, [c.key for c in candidates])}")
         if known[0].refusals:
             raise _wrong(f"--only {key}: not proposed: {known[0].refusals[0].what}")
     good = [c for c in candidates if not c.refusals]
@@ -134,13 +133,6 @@ def _chosen(arguments: argparse.Namespace, order: Sequence[Ranked]) -> list[Cand
     elif not arguments.whole_program:
         good = [c for c in good if not c.conditions]
     return good[: arguments.top] if arguments.top is not None else good
-
-
-def _meant(key: str, candidates: Sequence[Candidate]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(key, [candidate.key for candidate in candidates], n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _wrong(what: str) -> InstrumentError:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from instrument import dwarf, unseen
+from instrument import dwarf, explain, unseen
 from instrument.classify import classify
-from instrument.diagnostics import CODES
 from instrument.model import (
     Array,
     Base,
@@ -60,7 +59,7 @@ def registers(*params: CType, result: CType = Void()) -> list[str]:  # noqa: B00
 def refusal(*params: CType, result: CType = Void(), **form: object) -> Refusal:  # noqa: B008
     found = classify(Function(result, params, **{"variadic": False, **form}))  # type: ignore[arg-type]
     assert isinstance(found, Refusal), found
-    assert found.code in CODES
+    assert explain.title(found.code)
     return found
 
 

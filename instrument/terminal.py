@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What only a person at a terminal sees: colours in diagnostics, and how far a long run has come.
+
+Nothing of it goes to files or pipes; NO_COLOR and TERM=dumb are honoured.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TextIO, TypeVar
+
+    T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds before a bar is shown."""
+_REDRAWN = 0.1
+_BAR = 24
+
+_RESET, _BOLD = "\x1b[0m", "\x1b[1m"
+_SEVERITIES = {"error": "\x1b[1;31m", "warning": "\x1b[1;35m", "note": "\x1b[1;36m"}
+_GREEN = "\x1b[1;32m"
+
+
+class _State:
+    quiet = False
+
+
+def hush() -> None:
+    """Show no bars from now on: --quiet."""
+    _State.quiet = True
+
+
+def moves(stream: TextIO) -> bool:
+    """Whether the stream's reader understands more than lines."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours are wanted there."""
+    return moves(stream) and not os.environ.get("NO_COLOR")
+
+
+def say(text: str) -> None:
+    """Print diagnostics, as Finding.render() has them, to standard error."""
+    print(painted(text) if coloured(sys.stderr) else text, file=sys.stderr)
+
+
+def painted(text: str) -> str:
+    """Diagnostics in colours: place and severity, carets, notes and fixes."""
+    return "\n".join(map(_line, text.split("\n")))
+
+
+def _line(line: str) -> str:
+    stripped = line.strip()
+    if stripped == "^":
+        return line.replace("^", f"{_GREEN}^{_RESET}")
+    if stripped.startswith("fix: ") and line.startswith("  "):
+        return line.replace("fix:", f"{_GREEN}fix:{_RESET}", 1)
+    if line.startswith("  note: "):
+        return line.replace("note:", f"{_SEVERITIES['note']}note:{_RESET}", 1)
+    if line.startswith("  "):
+        return line
+    import re  # which a launcher need not have
+
+    found = re.match(r"(.*?:) (error|warning|note):", line)
+    if not found:
+        return line
+    place, severity = found.groups()
+    return f"{_BOLD}{place}{_RESET} {_SEVERITIES[severity]}{severity}:{_RESET}{line[found.end() :]}"
+
+
+def tracked(
+    items: Iterable[T], total: int, what: str, now: Callable[[], float] = time.monotonic, stream: TextIO | None = None
+) -> Iterator[T]:
+    """`items`, of which `total` will come; if that takes longer than a second, a bar on the terminal tells of it."""
+    out = stream or sys.stderr
+    if total < 2 or _State.quiet or not moves(out):
+        yield from items
+        return
+    shown, next_at = 0, now() + _PATIENCE
+    try:
+        for count, item in enumerate(items, 1):
+            yield item
+            if now() >= next_at:
+                filled = _BAR * count // total
+                line = f"instrument: {what} [{'#' * filled}{'.' * (_BAR - filled)}] {count}/{total}"
+                out.write(f"\r{line}")
+                out.flush()
+                shown, next_at = len(line), now() + _REDRAWN
+    finally:
+        if shown:
+            out.write("\r" + " " * shown + "\r")
+            out.flush()

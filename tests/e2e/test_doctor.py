@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""`instrument doctor`: what it finds well here, and that it finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from instrument import kernel
+from tests.toolchain import instrument
+
+
+def checks(cwd: Path, **env: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    done = instrument("doctor", "--json", cwd=cwd, **env)
+    assert not done.stderr
+    return done.returncode, {c["subject"]: (c["state"], c["said"]) for c in json.loads(done.stdout)["checks"]}
+
+
+def test_all_is_well_here(tmp_path: Path) -> None:
+    status, found = checks(tmp_path, CC="gcc-12")
+    assert status == 0 and not [subject for subject, (state, _) in found.items() if state == "wrong"]
+    assert found["compiler"][1].startswith("gcc-12: gcc-12 (") and "GNU" in found["assembler"][1]
+    assert found["protocol"][1].startswith("auto: ") and found["a program"][0] == "ok"
+    done = instrument("doctor", cwd=tmp_path, CC="gcc-12", STATIC_CALL_PROTOCOL="int3-stub")
+    assert (
+        done.returncode == 0 and "int3-stub: asked for" in done.stdout and len(done.stdout.splitlines()) == len(found)
+    )
+
+
+def test_what_is_wrong_is_told(tmp_path: Path) -> None:
+    links, home = tmp_path / "links", tmp_path / "home"
+    links.mkdir()
+    home.mkdir()
+    own = Path(sys.executable).parent
+    (links / "c99").symlink_to(own / "instrument")
+    (links / "cc").symlink_to(own / "instrument")
+    (home / ".instrument.toml").write_text("modus = 1\n")
+    env = {"CC": "no-such-compiler", "INSTRUMENT_MOD": "direct", "STATIC_CALL_PROTCOL": "auto", "TMPDIR": "/proc",
+           "INSTRUMENT_CC": "--strickt", "STATIC_CALL_BLOCKED": "truts"}  # fmt: skip
+    status, found = checks(home, PATH=f"{links}:{own}:/nowhere", **env)
+    wrong = {subject: said for subject, (state, said) in found.items() if state == "wrong"}
+    assert status == 1
+    assert wrong["compiler"] == "no-such-compiler cannot be run" and wrong["a program"].startswith(
+        "cannot compile one"
+    )
+    assert wrong["INSTRUMENT_MOD"] == "nobody knows this variable; did you mean INSTRUMENT_MODE?"
+    assert wrong["STATIC_CALL_PROTCOL"].endswith("did you mean STATIC_CALL_PROTOCOL?")
+    assert wrong["STATIC_CALL_BLOCKED"] == "takes trust, not 'truts'; did you mean trust?"
+    assert wrong["INSTRUMENT_CC"] == "unknown option: --strickt; did you mean --strict?"
+    assert wrong["configuration"] == ".instrument.toml:1: unknown setting 'modus'; did you mean mode? [IN016]"
+    assert "there is no other c99 in PATH" in wrong["link c99"] and "set TMPDIR" in wrong["TMPDIR"]
+    status, found = checks(tmp_path, PATH=f"{links}{os.pathsep}{os.environ['PATH']}", CC="gcc-12")
+    assert found["link cc"][0] == "ok" and "stands before" in found["link cc"][1]
+
+
+@pytest.mark.parametrize("probe", ["membarrier", "mdwe", "shadow_stack", "procmap_query", "proc_mem"])
+def test_a_probe_answers_or_tells_the_kernels_error(probe: str) -> None:
+    try:
+        assert getattr(kernel, probe)() in (True, False)
+    except kernel.Refused as error:
+        assert str(error).startswith("E")
+
+
+def test_mdwe_is_seen_where_it_is_in_force() -> None:
+    program = (
+        "import ctypes, sys; from instrument import kernel\n"
+        "refused = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)\n"
+        "try: sys.exit(kernel.mdwe() == bool(refused))\n"
+        "except kernel.Refused: sys.exit(not refused)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Colours and bars: on a terminal only, and only if they are wanted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from io import StringIO
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from instrument import terminal
+from instrument.diagnostics import Finding
+from instrument.model import Place
+
+FINDING = Finding("IN002", "no key: note: it is", Place("a.c", 3, 2), notes=("one",), fix="another")
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(terminal._State, "quiet", False)
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_colours_change_no_letter() -> None:
+    text = FINDING.render(" x: error: y")
+    painted = terminal.painted(text)
+    assert plain(painted) == text
+    assert painted.split("\n")[0].startswith("\x1b[1ma.c:3:2:\x1b[0m \x1b[1;31merror:\x1b[0m no key: note: it is")
+    assert painted.split("\n")[1] == text.split("\n")[1] and painted.count("\x1b[0m") == 5
+
+
+def test_colours_are_for_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert terminal.coloured(Terminal()) and not terminal.coloured(StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not terminal.coloured(Terminal()) and terminal.moves(Terminal())
+    monkeypatch.setenv("NO_COLOR", "")
+    monkeypatch.setenv("TERM", "dumb")
+    assert not terminal.coloured(Terminal()) and not terminal.moves(Terminal())
+
+
+def bar(stream: StringIO, seconds: float) -> str:
+    """What is drawn for four items that come `seconds` apart."""
+    clock = count(0.0, seconds / 2)
+    assert list(terminal.tracked("abcd", 4, "files", lambda: next(clock), stream)) == list("abcd")
+    return stream.getvalue()
+
+
+def test_a_bar_is_drawn_for_what_takes_longer_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bar(Terminal(), 0.1) == "" and bar(StringIO(), 5) == ""
+    drawn = bar(Terminal(), 3)
+    assert "\rinstrument: files [######..................] 1/4" in drawn and f"[{24 * '#'}] 4/4" in drawn
+    assert drawn.endswith("\r") and not drawn.split("\r")[-2].strip()
+    terminal.hush()
+    assert bar(Terminal(), 3) == ""
+
+
+def test_a_bar_is_taken_away_if_the_work_fails() -> None:
+    stream, clock = Terminal(), count(0.0, 2.0)
+    with pytest.raises(ZeroDivisionError):
+        list(terminal.tracked((1 // n for n in (2, 1, 0)), 3, "files", lambda: next(clock), stream))
+    assert "2/3" in stream.getvalue() and stream.getvalue().endswith(" \r")
+
+
+@pytest.mark.parametrize(("env", "colours"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_the_command_on_a_terminal(env: dict[str, str], colours: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("#include <static_call.h>\nint f(void) { return static_call(no)(); }\n")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "instrument", "a.c", "-o", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **env}, stderr=slave, stdout=slave, check=False)
+    os.close(slave)
+    said = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert done.returncode == 1 and ("\x1b[" in said) == colours and "a.c:2:22: error: " in plain(said)
