@@ -179,7 +179,7 @@ def test_every_command_tells_what_was_meant(name: str, capsys: pytest.CaptureFix
     flags = [flag for flag in COMMANDS[name].options().flags() if len(flag) > 6]
     for flag in flags:
         wrong = flag[:4] + flag[5:]
-        words = ["x"] if name in ("inspect", "suggest") else ["1"] if name in ("ps", "trace") else []
+        words = ["x"] if name in ("inspect", "report", "suggest") else ["1"] if name in ("ps", "trace") else []
         assert run(name, *words, wrong) == 2
         assert f"unknown option: {wrong}; did you mean --" in capsys.readouterr().err, wrong
     assert run("--modee=direct") == 2 and "did you mean --mode?" in capsys.readouterr().err
