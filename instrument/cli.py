@@ -52,17 +52,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(words: list[str]) -> int:
     """One of the commands that are not the run itself."""
-    from instrument.diagnostics import InstrumentError
-
     command = commands.COMMANDS[words[0]]
     run = command.run()
     try:
         return _stoppable(lambda: run(words[1:])) if command.cleans else run(words[1:])
-    except InstrumentError as error:
-        _tell_error(error)
-        return error.status
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
+    except Exception as error:
+        # 20 ms, which `explain` need not wait for.
+        from instrument.diagnostics import InstrumentError
+
+        if not isinstance(error, InstrumentError):
+            raise
+        _tell_error(error)
+        return error.status
 
 
 # ---- the real work --------------------------------------------------------------------------------
@@ -87,15 +90,18 @@ def _stoppable(run: Callable[[], int]) -> int:
 
 
 def _instrument(words: list[str]) -> int:
-    from instrument.diagnostics import InstrumentError
-
-    cut = words.index("--") if "--" in words else len(words)
     from instrument import options
 
+    cut = words.index("--") if "--" in words else len(words)
     parser = options.parser()
     try:
         arguments, unknown = parser.parse_known_args(words[:cut])
         options.refuse_unknown(parser, unknown)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 2
+    from instrument.diagnostics import InstrumentError  # 20 ms, which --help need not wait for
+
+    try:
         flags = options.settle(arguments, words[cut + 1 :])
         options.refuse(parser, arguments)
     except InstrumentError as error:

@@ -14,9 +14,7 @@ from instrument import settings, terminal
 from instrument.arguments import Parser, jobs, processors
 from instrument.ccwords import LAYOUTS, MODES
 from instrument.commands import COMMANDS
-from instrument.diagnostics import Finding, InstrumentError
 from instrument.meant import meant
-from instrument.model import Place
 from instrument.questions import QUESTIONS
 from instrument.settings import RUN, File, Value
 
@@ -113,6 +111,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except settings.SettingError as error:
+        from instrument.diagnostics import Finding, InstrumentError
+        from instrument.model import Place
+
         place = Place(error.path, error.line, error.column) if error.path else None
         raise InstrumentError(Finding("IN016", str(error), place), status=2) from None
 
