@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `instrument cc` adds to a compile, beside what ccache adds to the same one.
 
-    python -m bench.launcher [--rounds 21] [--compiler gcc-12] [--tool PATH]
+    python -m bench.launcher [--rounds 11] [--compiler gcc-12] [--tool PATH]
 
 The tool is installed anew, as a user installs it, unless --tool names one. In each round every way has its turn,
 there and back. Told are wall time, and processor time, which a busy machine disturbs less.
@@ -26,7 +26,7 @@ from bench.measure import figures
 from bench.report import Report, version
 from tests.oracle.packages import PACKAGES, sources
 
-ROUNDS = 21
+ROUNDS = 11
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "int small(int x) { return x + 1; }\n"
 # Three keys, five calls, as a file of some program might have them.

@@ -11,7 +11,6 @@ every type that is not named here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum as Enumeration
 
 from instrument.model import (
@@ -33,6 +32,7 @@ from instrument.model import (
     Value,
     Void,
 )
+from instrument.value import dataclass, field
 
 
 class Class(Enumeration):

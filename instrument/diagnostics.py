@@ -7,9 +7,8 @@ what each code means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from instrument.model import Place
+from instrument.value import dataclass
 
 
 class InstrumentError(Exception):

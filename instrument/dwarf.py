@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -35,6 +34,7 @@ from instrument.model import (
     Unknown,
     Void,
 )
+from instrument.value import dataclass, replace
 
 TYPE_PROBE = "__scp_"
 KEY_SYMBOL = "__SCK__"

@@ -7,11 +7,11 @@ Knows line marks and byte spans; must not know C.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from instrument.markers import Mark
 from instrument.model import Edit, Unit
 from instrument.shadow import SITE, Shadow
+from instrument.value import dataclass
 
 _FOLD = b"\n#instrument "
 _KEY = b"__SCK__"

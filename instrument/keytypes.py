@@ -11,7 +11,6 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from instrument import unseen
 from instrument.compiler import ERROR, Rejected, compile_text
 from instrument.folded import Folded, replaced
 from instrument.model import CType, Edit, Function, Key, Qualified, Record, Span, Typedef, Unit
+from instrument.value import dataclass, replace
 
 if TYPE_CHECKING:
     from instrument.dwarf import Probe

@@ -324,7 +324,7 @@ def _spare() -> None:
 
     gc.disable()
     # What libraries import for their parsers, caches and debuggers.
-    put_off("pycparser", "jinja2", "pdb", "traceback", "json")
+    put_off("pycparser", "jinja2", "pdb", "traceback", "dataclasses", "json")
 
 
 def _with(call: Call, flags: Sequence[str]) -> list[str]:

@@ -10,13 +10,13 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from instrument.diagnostics import Finding
 from instrument.model import Place, Unit
 from instrument.shadow import Shadow
+from instrument.value import dataclass
 
 HEADER = "static_call.h"
 

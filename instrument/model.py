@@ -9,9 +9,10 @@ file as it is on disk; lines and columns are 1-based, columns count bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from instrument.value import dataclass, field
 
 
 class Mode(StrEnum):

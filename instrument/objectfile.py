@@ -10,12 +10,12 @@ import io
 import re
 import struct
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 
 from instrument.model import Target
+from instrument.value import dataclass
 
 TARGET_PROBE = "__sci_"
 

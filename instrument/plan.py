@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from instrument import classify, declare, scan, wrapper
@@ -30,6 +29,7 @@ from instrument.model import (
     Token,
     Use,
 )
+from instrument.value import dataclass, replace
 
 WRAPPER = "__SCW__"
 TRAMPOLINE = "__SCT__"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from instrument import ccflags, compiler, inlining, keytypes, markers, surroundings
@@ -22,6 +21,7 @@ from instrument.markers import Mark
 from instrument.model import Api, Edit, Key, Place, Span, Unit
 from instrument.scan import Group, declarations, groups
 from instrument.shadow import SITE, Shadow
+from instrument.value import dataclass, field, replace
 
 # Each begins with a literal, which `re` looks for ten times as fast as for anything else.
 _SITE = re.compile(SITE.encode() + rb"(\d+)\b")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from instrument import compiler
 from instrument.diagnostics import Finding
 from instrument.model import Place, Unit
+from instrument.value import replace
 
 if TYPE_CHECKING:
     from instrument.shadow import Shadow

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from instrument import __version__, declare, templates, wrapper
 from instrument.model import Form, KeyPlan, Layout, Mode, Target
 from instrument.plan import Plan
+from instrument.value import dataclass
 
 SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SITE_COMPACT_ASM"}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from instrument import __version__
@@ -28,6 +27,7 @@ from instrument.model import (
     SitePlan,
     Token,
 )
+from instrument.value import dataclass
 
 SCHEMA_VERSION = 1
 

@@ -7,7 +7,6 @@ Knows how the units' answers come together. Must not know how a unit is asked, o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instrument import terminal, unify
@@ -28,6 +27,7 @@ from instrument.model import (
 from instrument.probe import Answer, ask
 from instrument.shadow import Shadow, shadow
 from instrument.surroundings import OTHER_REGISTERS
+from instrument.value import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ import re
 import string
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from instrument.model import Api, Include, Place, Scanned, Span, Token
+from instrument.value import dataclass
 
 __all__ = [
     "Declaration",

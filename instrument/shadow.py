@@ -16,11 +16,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from instrument import ccflags, ccwords
 from instrument.model import Scanned, Token, Unit
+from instrument.value import dataclass, field
 
 SITE = "__scs_"
 

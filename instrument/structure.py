@@ -9,12 +9,12 @@ says that it failed, the answer is that nothing is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from instrument.model import Span
+from instrument.value import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node

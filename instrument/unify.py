@@ -9,9 +9,8 @@ of one side only. So whatever is built from the result compiles in every unit.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from instrument.model import Array, Base, CType, Encoding, Enum, Function, Pointer, Qualified, Record, Typedef
+from instrument.value import replace
 
 
 def unify(a: CType, b: CType) -> CType | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from instrument import bitfields, compiler
 from instrument.model import Content, CType, Function, Qualified, Record, Typedef
+from instrument.value import dataclass, replace
 
 TRANSPARENT = compiler.TRANSPARENT.encode()
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from instrument import declare
 from instrument.model import Base, CType, Encoding, Enum, Piece, Pointer, Qualified, Signature, Typedef, Value
+from instrument.value import dataclass
 
 CONSTRAINTS = {"rdi": "D", "rsi": "S", "rdx": "d", "rcx": "c", "rax": "a", "st0": "t", "st1": "u"}
 """Registers with a constraint letter of their own; the others are reached by a register variable."""
