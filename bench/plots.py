@@ -38,7 +38,7 @@ def bars(axes: Any, rows: list[Figure]) -> None:
     values = [one.ratio if ratios and one.ratio is not None else one.value for one in rows]
     lows = [one.ratio_low if ratios and one.ratio_low is not None else one.low for one in rows]
     highs = [one.ratio_high if ratios and one.ratio_high is not None else one.high for one in rows]
-    limit = max(4 * sorted(values)[len(values) // 2], 1e-9)
+    limit = max(4 * sorted(values)[len(values) // 2], 1.2 * values[0], 1e-9)
     shown = [min(value, limit) for value in values]
     spread = [
         [max(0.0, at - low) for at, low in zip(shown, lows, strict=True)],
