@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -24,6 +23,7 @@ from instrument.model import (
     Token,
     Use,
 )
+from instrument.value import replace
 
 VARIADIC = Refusal("IN022", "the function is variadic")
 MACRO = Refusal("IN030", "the call is written inside a macro")

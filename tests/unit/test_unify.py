@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from instrument.model import (
@@ -23,6 +21,7 @@ from instrument.model import (
     Void,
 )
 from instrument.unify import function, unify
+from instrument.value import replace
 
 INT = Base("int", 4, Encoding.SIGNED)
 FLOAT = Base("float", 4, Encoding.FLOAT)
