@@ -305,7 +305,8 @@ def _changes(before: _Seen, after: _Seen) -> Iterator[dict[str, Any]]:
 
 
 def _line(change: dict[str, Any]) -> str:
-    stamp = time.strftime("%H:%M:%S", time.localtime(change["time"])) + f"{change['time'] % 1:.3f}"[1:]
+    # Cut off, not rounded: 59.9996 s would be 59 and 1.000.
+    stamp = time.strftime("%H:%M:%S", time.localtime(change["time"])) + f".{int(change['time'] % 1 * 1000):03d}"
     among = f"  [{change['updates']} updates since the last look]" if change["updates"] > 1 else ""
     if "failures" in change:
         return f"{stamp}  failed: {change['failures']}, {change['what']}{among}"

@@ -152,6 +152,11 @@ def test_trace_tells_each_change(program: Path) -> None:
         assert trace.wait(20) == 0
 
 
+def test_the_time_of_a_change_is_not_rounded_up() -> None:
+    change = {"time": 59.9996, "key": "step", "from": "slow", "to": "fast", "sites": "", "updates": 1}
+    assert ps._line(change).split("  ")[0].endswith(":59.999")
+
+
 def test_what_cannot_be_looked_into() -> None:
     for pid, why in ((str(os.getpid()), "no runtime of static calls"), ("4194999", "no such process")):
         done = attempt([*PS, pid])
