@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        # As after `make install` with a Python that has not what pyproject.toml names.
+        return _fail(f"{sys.executable} has no module {error.name!r}; `instrument doctor` tells what to install")
     return status
 
 
@@ -114,7 +117,7 @@ def _instrument(words: list[str]) -> int:
     except InstrumentError as error:
         _show_error(error, arguments)
         return error.status
-    except (OSError, KeyboardInterrupt):
+    except (OSError, KeyboardInterrupt, ModuleNotFoundError):
         raise
     except Exception as error:
         if arguments.verbose:

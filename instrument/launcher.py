@@ -225,7 +225,10 @@ def _failure(error: Exception, verbose: bool) -> tuple[int, list[str]]:
     if isinstance(error, InstrumentError):
         told = [finding.render() for finding in error.findings]
         return error.status, [told[0].partition("\n")[0]] if error.status == 2 else told
-    lines = [f"instrument: error: internal error: {type(error).__name__}: {' '.join(str(error).split())}"]
+    said = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, ModuleNotFoundError):
+        said = f"{sys.executable} has no module {error.name!r}; `instrument doctor` tells what to install"
+    lines = [f"instrument: error: {said}"]
     if verbose:
         import traceback
 

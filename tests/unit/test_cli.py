@@ -490,3 +490,12 @@ def test_a_tree_without_calls_imports_no_heavy_step(tmp_path: Path) -> None:
     )
     words = [sys.executable, "-c", program, str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-q"]
     assert subprocess.run(words, capture_output=True, text=True, check=False).stderr == ""
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'elftools'", name="elftools")
+
+    monkeypatch.setattr(cli, "_command", absent)
+    assert run("inspect", "program") == 2
+    assert capsys.readouterr().err.endswith("has no module 'elftools'; `instrument doctor` tells what to install\n")
