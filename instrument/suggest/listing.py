@@ -21,7 +21,8 @@ def text(found: Sequence[Ranked], unit: str | None, prefix: str) -> Iterator[str
     """The proposals in their order, then what is not proposed and why. `unit` is what a profile counts."""
     good = [r for r in found if not r.candidate.refusals]
     bad = [r for r in found if r.candidate.refusals]
-    yield f"{len(found)} function pointers are called by name: {len(good)} could be static calls, {len(bad)} not"
+    pointers = "pointer is" if len(found) == 1 else "pointers are"
+    yield f"{len(found)} function {pointers} called by name: {len(good)} could be static calls, {len(bad)} not"
     for number, r in enumerate(good, 1):
         yield ""
         yield f"{number}. {_head(r, unit, prefix)}"
