@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# make demo   instruments real C in both modes, runs it, prints one table
+# make demo   instruments real C in two modes, runs it, prints one table
 # make test   everything that is asserted; installs what it needs
 # make bench  measures everything, in ten minutes: tables, bench/results, plots
 # make docs   the site of the documents, in build/site
