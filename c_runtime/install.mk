@@ -23,7 +23,7 @@ static_call_so := libstaticcall.so.$(static_call_version)
 # Of the ABI, which is not the version: it changes when a symbol or a record of staticcall.map's users changes.
 static_call_soname := libstaticcall.so.0
 static_call_headers := $(wildcard c_runtime/include/*.h)
-static_call_man := $(wildcard docs/man/*.[1-9])
+static_call_man := $(wildcard build/man/*.[1-9])
 static_call_auto_load = $(DATADIR)/gdb/auto-load$(LIBDIR)
 static_call_fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	-e 's|@TOOLDIR@|$(TOOLDIR)|' -e 's|@VERSION@|$(static_call_version)|' -e 's|@PYTHON@|$(shell command -v $(PYTHON))|'
