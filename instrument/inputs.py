@@ -13,7 +13,6 @@ import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from instrument.compiledb import Command, Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes, Reached
 from instrument.model import Place, Unit
+from instrument.value import dataclass, field, replace
 
 _VCS = frozenset({".git", ".hg", ".svn"})
 _INCLUDERS = 3

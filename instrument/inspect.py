@@ -10,7 +10,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from instrument.assembly import WORDS, Why
 from instrument.binary import Binary
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.tables import Left, Site
+from instrument.value import dataclass, replace
 
 if TYPE_CHECKING:
     import argparse

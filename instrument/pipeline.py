@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from instrument.inputs import Inputs, State
 from instrument.manifest import CENSUS, CONTROL, MANIFEST, Manifest
 from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan, Unit
 from instrument.seal import SEAL, World
+from instrument.value import dataclass, field, replace
 
 if TYPE_CHECKING:
     from instrument.resolve import Resolved

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Values as `dataclasses` makes them, for the modules that are loaded in a compile with static calls.
+"""Values as `dataclasses` makes them, for the modules of a compile with static calls, and who copies their values.
 
 A library's work, and done by it elsewhere. But `dataclasses` imports inspect, and compiles six functions for each
 class as it is defined. With it a compile of 2,300 lines with five calls takes 1.33 times as long as the compiler

@@ -11,7 +11,6 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
 from instrument import paths, terminal
 from instrument.compiledb import Commands
@@ -22,6 +21,7 @@ from instrument.model import Unit
 from instrument.shadow import Shadow, shadow
 from instrument.suggest.model import Candidate, Doubt
 from instrument.suggest.patch import Conflict, changed
+from instrument.value import dataclass, replace
 
 # What a wrong type is told by, whatever the user's flags make of it.
 _STRICT = ("-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration", "-Werror=int-conversion")

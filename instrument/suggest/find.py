@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from instrument.inputs import Inputs
 from instrument.suggest import members, pointers
 from instrument.suggest.model import Candidate, Doubt
 from instrument.suggest.project import Project
+from instrument.value import replace
 
 _C = (".c", ".h")
 _OTHERS = frozenset(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from instrument import pipeline
 from instrument.model import Form, KeyPlan, Layout, Mode, Piece, Signature
@@ -77,7 +78,6 @@ def run(trial: Trial, directory: Path, objects: Sequence[Path]) -> Verdict:
 
 
 def _instrument(trial: Trial, written: Path, out: Path) -> dict[int, KeyPlan]:
-    os.environ["CC"] = trial.compiler
     options = pipeline.Options(
         sources=(written,),
         out=out,
@@ -85,7 +85,8 @@ def _instrument(trial: Trial, written: Path, out: Path) -> dict[int, KeyPlan]:
         layout=trial.layout,
         flags=(*WARNINGS, *trial.flags),
     )
-    outcome = pipeline.run(options, pipeline.gather(options))
+    with mock.patch.dict(os.environ, CC=trial.compiler):
+        outcome = pipeline.run(options, pipeline.gather(options))
     if outcome.failed:
         raise RuntimeError("\n".join(map(str, outcome.findings)))
     pipeline.write(options, outcome)

@@ -43,7 +43,7 @@ def test_an_example_gives_its_code(code: str, tmp_path: Path) -> None:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
         elif kind == "sh":
-            done = attempt(["sh", "-c", text], tmp_path, PATH=path)
+            done = attempt(["sh", "-c", text], tmp_path, PATH=path, CC="gcc-12")
             said = done.stdout + done.stderr
     assert f"[{code}]" in said, said
 

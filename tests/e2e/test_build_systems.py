@@ -54,7 +54,8 @@ _CMAKE = ("cmake", "-S", ".", "-B", "build", "-DCMAKE_BUILD_TYPE=Release")
 _CMAKE_BUILD = ("cmake", "--build", "build", "-j4")
 _MESON = (("meson", "setup", "build", "--native-file", "static-call.ini", "-Dpkg_config_path={pkgconfigdir}"),)
 _MESON_BUILD = ("meson", "compile", "-C", "build", "-j4")
-_MESON_IDLE = r"(?s)(INFO: .*\n)?ninja: Entering directory.*\nninja: no work to do\.\n"
+# What Meson itself says comes before or after, as its output is buffered.
+_MESON_IDLE = r"(?s)(INFO: .*\n)?ninja: Entering directory.*\nninja: no work to do\.\n(INFO: .*\n)?"
 
 SYSTEMS = {
     "make": System("make", ("make", "-j4"), "build-inline-asm/greet", idle=r"make: '.*' is up to date\.\n"),
