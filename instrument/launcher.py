@@ -143,18 +143,16 @@ def _run(options: Options, command: list[str]) -> int:
     call = Call(command)
     if "-" in call.sources:
         keep_stdin()
-    if _may_call(call):
+    # Asked once: it reads every file of the project that the sources include.
+    mentions = bool(call.sources or call.headers) and reach.may_call(call)
+    # Of what surely has no static calls, nobody needs to know the settings.
+    if mentions or call.preprocessed or (call.stage == "" and call.has("-flto")):
         _configure(options, call)
     _check(options)
-    way = _way(options, call)
+    way = _way(options, call, mentions)
     if way is None:
         become(command)
     return _guarded(options, call, way)
-
-
-def _may_call(call: Call) -> bool:
-    """Whether there may be static calls: of what surely has none, nobody needs to know the settings."""
-    return bool(call.preprocessed or (call.stage == "" and call.has("-flto")) or reach.may_call(call))
 
 
 def _configure(options: Options, call: Call) -> None:
@@ -173,17 +171,17 @@ def _configure(options: Options, call: Call) -> None:
             setattr(options, name, value.value)
 
 
-def _way(options: Options, call: Call) -> Callable[[Options, Call], int] | None:
-    """How the call is carried out; None for as it is."""
+def _way(options: Options, call: Call, mentions: bool) -> Callable[[Options, Call], int] | None:
+    """How the call is carried out, some file of which `mentions` the API or none; None for as it is."""
     if options.mode == "direct":
-        if _has_direct_calls(call):
+        if _has_direct_calls(call, mentions):
             return _directly
-    elif call.sources and reach.may_call(call):
+    elif call.sources and mentions:
         return _by_header
-    return _on_trampolines if call.headers and reach.may_call(call) else None
+    return _on_trampolines if call.headers and mentions else None
 
 
-def _has_direct_calls(call: Call) -> bool:
+def _has_direct_calls(call: Call, mentions: bool) -> bool:
     """Whether the compiler will make calls that are to be prepared: of a file that has none, the compiler and its own
     assembler make the object that they always make."""
     if call.stage == "" and call.has("-flto"):
@@ -194,7 +192,7 @@ def _has_direct_calls(call: Call) -> bool:
             return True
     if any(map(reach.calls_in, call.preprocessed)):
         return True
-    if not call.sources or not reach.may_call(call):
+    if not call.sources or not mentions:
         return False
     text = output_of([call.compiler, "-DSTATIC_CALL_DIRECT", *call.preprocessing()])
     return text is None or reach.calls(text)
