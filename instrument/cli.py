@@ -238,6 +238,7 @@ def _tell(
 
 def _notes(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) -> list[str]:
     from instrument.manifest import CONTROL
+    from instrument.model import Mode
 
     found = outcome.inputs
     notes = [f"{name}: a link out of the tree is left out" for name in found.skipped]
@@ -252,6 +253,9 @@ def _notes(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) ->
     elif arguments.out:
         removed = (name for name in changes.remove if name not in outcome.failed and not name.startswith(CONTROL))
         notes += [f"{name}: not an input of this run, so it is removed from the output" for name in removed]
+    if arguments.out and arguments.mode == Mode.DIRECT and any(outcome.sites.values()):
+        how = "`instrument cc --mode direct --` before the compiler"
+        notes.append(f"compile {arguments.out} with {how}; without it, its calls stay on their trampolines")
     return notes
 
 

@@ -14,18 +14,14 @@ from functools import cache
 from pathlib import Path
 
 from instrument.diagnostics import Finding
-from instrument.model import Place, Unit
+from instrument.model import HEADERS, Place, Unit
 from instrument.shadow import Shadow
 from instrument.value import dataclass
-
-HEADER = "static_call.h"
 
 _MARKER = re.compile(rb'\n# \d+ "([^"\\\n]*(?:\\.[^"\\\n]*)*)"((?: \d)*)$', re.MULTILINE)
 _NO_FILE = frozenset({b"<built-in>", b"<command-line>", b"<command line>"})
 _EXPANDED = re.compile(rb"__SC[KT]__")
 _API = re.compile(rb"\b(?:static_call(?:_\w+)?|(?:DECLARE|DEFINE)_STATIC_CALL\w*)\b")
-# Only our own header says so, wherever a project keeps its copy.
-_OURS = b"__SC_PICK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +67,21 @@ def _path(marker: bytes) -> str:
 
 
 def entry(unit: Unit, include_dir: Path, markers: Sequence[Mark]) -> Mark | None:
-    """The marker with which the text first enters our static_call.h, or a copy of it."""
+    """The marker with which the text first enters one of our headers, or a copy of it."""
     seen: set[str] = set()
     for mark in markers:
-        if mark.by is not None and mark.file not in seen and mark.file.rpartition("/")[2] == HEADER:
+        ours = HEADERS.get(mark.file.rpartition("/")[2])
+        if mark.by is not None and mark.file not in seen and ours:
             seen.add(mark.file)
             whole = unit.cwd / mark.file
-            if whole.parent.resolve() == include_dir.resolve() or (whole.is_file() and _OURS in whole.read_bytes()):
+            if whole.parent.resolve() == include_dir.resolve() or (whole.is_file() and ours in whole.read_bytes()):
                 return mark
     return None
 
 
 def unseen(unit: Unit, tree: Shadow, first: Mark) -> Finding | None:
-    """What is wrong if static_call.h came in by another way than an #include that will lead to the generated one."""
-    by = first.by or ""
+    """What is wrong if our header came in by another way than an #include that will lead to the generated one."""
+    by, header = first.by or "", first.file.rpartition("/")[2]
     name = tree.name(by, unit.cwd)
     if name in tree.including:
         return None
@@ -97,10 +94,10 @@ def unseen(unit: Unit, tree: Shadow, first: Mark) -> Finding | None:
         how = f"{tree.original(by)}, outside of the tree"
     return Finding(
         "IN006",
-        f"static_call.h comes into {main} through {how}",
+        f"{header} comes into {main} through {how}",
         Place(main, 1, 1),
-        notes=("only an #include that is written out in the tree leads to the instrumented static_call.h",),
-        fix=f"write #include <{HEADER}> in the file itself, before anything else that includes it",
+        notes=(f"only an #include that is written out in the tree leads to the instrumented {header}",),
+        fix=f"write #include <{header}> in the file itself, before anything else that includes it",
     )
 
 
@@ -109,7 +106,7 @@ def foreign(unit: Unit, tree: Shadow, include_dir: Path, text: bytes, markers: S
     starts = [m.start for m in markers]
     at = {bisect_right(starts, m.start()) - 1 for m in _EXPANDED.finditer(text)}
     ours = {include_dir.resolve()}
-    ours |= {(unit.cwd / f).parent.resolve() for f in {m.file for m in markers} if f.endswith(f"/{HEADER}")}
+    ours |= {(unit.cwd / f).parent.resolve() for f in {m.file for m in markers} if f.rpartition("/")[2] in HEADERS}
     for header in sorted({markers[i].file for i in at if i >= 0}):
         whole = unit.cwd / header
         if tree.inside(header, unit.cwd) or whole.parent.resolve() in ours or not whole.is_file():

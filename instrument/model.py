@@ -128,12 +128,18 @@ class Token:
         return Spelling.KERNEL if self.called else Spelling.VALUE
 
 
+HEADERS = {"static_call.h": b"__SC_PICK", "static_call_runtime.h": b"STATIC_CALL_RUNTIME_H"}
+"""What a program includes of ours (the second brings the first), and a word that every copy of it has, wherever a
+project keeps it, and no header of another's that has the name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Include:
-    """One `#include` of static_call.h; `header` is the span of the header-name with its delimiters."""
+    """One `#include` of the header of ours called `name`; `header` is its span, delimiters and all."""
 
     place: Place
     header: Span
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,13 @@ from instrument.files import Contents, Files
 from instrument.includes import Includes
 from instrument.inputs import Inputs, State
 from instrument.manifest import CENSUS, CONTROL, MANIFEST, Manifest
-from instrument.model import KeyPlan, Layout, Mode, Scanned, SitePlan, Unit
+from instrument.model import HEADERS, Include, KeyPlan, Layout, Mode, Scanned, SitePlan, Unit
 from instrument.seal import SEAL, World
 from instrument.value import dataclass, field, replace
 
 if TYPE_CHECKING:
     from instrument.resolve import Resolved
 
-_API_HEADER = "static_call.h"
-_OURS = b"__SC_PICK"
-"""What every copy of our own header holds."""
-_HEADER = f"{CONTROL}/{_API_HEADER}"
 _C_SUFFIXES = (".c", ".h")
 
 
@@ -173,15 +169,14 @@ def _refuse_strangers(scanned: Mapping[str, Scanned]) -> None:
 
 
 def _ours(found: Inputs, scanned: Scanned, name: str, contents: Contents) -> Scanned:
-    """`scanned` without the includes of a static_call.h of the tree's own, which lies beside the file `name`."""
-    data = contents[name]
-    quoted = [
-        include for include in scanned.includes if data[include.header.start : include.header.start + 1] == b'"'
-    ]
-    beside = os.path.normpath(Path(name).parent / _API_HEADER)
-    if not quoted or beside not in contents or _OURS in contents[beside]:
-        return scanned
-    return replace(scanned, includes=tuple(include for include in scanned.includes if include not in quoted))
+    """`scanned` without the includes of the tree's own headers with our names that lie beside the file `name`."""
+
+    def ours(include: Include) -> bool:
+        beside = os.path.normpath(Path(name).parent / include.name)
+        quoted = contents[name].startswith(b'"', include.header.start)
+        return not quoted or beside not in contents or HEADERS[include.name] in contents[beside]
+
+    return replace(scanned, includes=tuple(filter(ours, scanned.includes)))
 
 
 def _may_hold_calls(name: str, data: bytes) -> bool:
@@ -218,8 +213,8 @@ def _work(found: Inputs, read: _Read, commands: compiledb.Commands, options: Opt
     planned = plan.plan(scanned, read.contents, resolution, options.mode, incomplete, options.describe)
 
     def rewritten(name: str, at: str) -> bytes:
-        header = os.path.relpath(_HEADER, Path(at).parent)
-        return rewrite.rewrite(read.contents[name], scanned[name], planned.sites.get(name, ()), header)
+        folder = os.path.relpath(CONTROL, Path(at).parent)
+        return rewrite.rewrite(read.contents[name], scanned[name], planned.sites.get(name, ()), folder)
 
     changed = {name: rewritten(name, name) for name in scanned}
     for link, target in found.links.items():
@@ -227,12 +222,13 @@ def _work(found: Inputs, read: _Read, commands: compiledb.Commands, options: Opt
         # The path to the generated header counts directories, and a compiler counts them from the link.
         if name in scanned and name.count("/") != link.count("/"):
             changed[link] = rewritten(name, link)
+    included = {include.name for file in scanned.values() for include in file.includes}
     return _Work(
         scanned,
         planned.keys,
         planned.sites,
         {name: data for name, data in changed.items() if name in found.links or data != read.contents[name]},
-        render.headers(planned, options.mode, options.layout),
+        render.headers(planned, options.mode, options.layout, included),
         resolution.reached,
         _world(found, resolved, units, graph),
         failed,

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from instrument import __version__, declare, templates, wrapper
 from instrument.model import Form, KeyPlan, Layout, Mode, Target
 from instrument.plan import Plan
 from instrument.value import dataclass
 
+_ALWAYS = ("static_call.h", "static_call_keys.h")
 SITE_MACROS = {Layout.ALIGNED: "__SC_SITE_ALIGNED_ASM", Layout.COMPACT: "__SC_SITE_COMPACT_ASM"}
 
 
@@ -37,9 +40,9 @@ def view(plan: KeyPlan) -> KeyView:
     return KeyView(plan.key.name, comment(plan), reason, plan.key.symbol, built)
 
 
-def headers(plan: Plan, mode: Mode, layout: Layout) -> dict[str, bytes]:
-    """The generated headers by name, to lie side by side in OUT/static_call."""
-    return {name: header(name, plan, mode, layout) for name in ("static_call.h", "static_call_keys.h")}
+def headers(plan: Plan, mode: Mode, layout: Layout, included: Iterable[str]) -> dict[str, bytes]:
+    """The generated headers by name, to lie side by side in OUT/static_call, for a tree with `included` of ours."""
+    return {name: header(name, plan, mode, layout) for name in sorted({*_ALWAYS, *included})}
 
 
 def header(name: str, plan: Plan, mode: Mode, layout: Layout) -> bytes:

@@ -25,8 +25,8 @@ def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join([*pieces, data[done:]])
 
 
-def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], header: str) -> bytes:
-    """One file, instrumented. `header` is the way from it to the generated static_call.h."""
-    edits = [Edit(include.header, f'"{header}"'.encode()) for include in scanned.includes]
+def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], folder: str) -> bytes:
+    """One file, instrumented. `folder` is the way from it to the generated headers."""
+    edits = [Edit(include.header, f'"{folder}/{include.name}"'.encode()) for include in scanned.includes]
     edits += [Edit(s.span, s.text.encode()) for s in sites if s.fate is Fate.REWRITTEN and s.span]
     return apply(data, edits)

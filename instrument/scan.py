@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from instrument.model import Api, Include, Place, Scanned, Span, Token
+from instrument.model import HEADERS, Api, Include, Place, Scanned, Span, Token
 from instrument.value import dataclass
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "words",
 ]
 
-HEADER = b"static_call.h"
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = rb"(?:\r?\n|\r)"
@@ -375,7 +374,7 @@ def _named(data: bytes) -> bool:
 
 
 def scan(data: bytes, path: str = "") -> Scanned:
-    """Every API name outside of comments and literals, and every #include of the header."""
+    """Every API name outside of comments and literals, and every #include of the headers."""
     lexed = Lexed(data)
     places = _Places(data, path, lexed.bom)
     tokens: list[Token] = []
@@ -384,9 +383,9 @@ def scan(data: bytes, path: str = "") -> Scanned:
     for m in _api().finditer(lexed.text):
         if m["hash"]:
             directive = m
-            if m["header"] and m["header"][1:-1] == HEADER:
+            if m["header"] and (name := m["header"][1:-1].decode(errors="replace")) in HEADERS:
                 header = lexed.span(*m.span("header"))
-                includes.append(Include(places.at(header.start), header))
+                includes.append(Include(places.at(header.start), header, name))
         elif m["word"]:
             start, end = m.span("word")
             # Most directives hold no name, so their ends are looked for only here.

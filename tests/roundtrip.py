@@ -15,7 +15,7 @@ from instrument import plan, report, rewrite, structure
 from instrument.model import Api, Base, Encoding, Fate, Function, Key, Mode, Resolution, Scanned, SitePlan, Token, Use
 from instrument.scan import mentions, scan
 
-PATH, HEADER = "a.c", "static_call/static_call.h"
+PATH, FOLDER = "a.c", "static_call"
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _TYPE = Function(Base("int", 4, Encoding.SIGNED), (), variadic=False)
 
@@ -38,7 +38,7 @@ def instrumented(data: bytes, mode: Mode) -> Run:
     uses = {(PATH, token.name.start): Use((token.key,) if token.name.start in live else ()) for token in calls}
     resolution = Resolution({name: Key(name, _TYPE) for name in names}, uses)
     sites = plan.plan({PATH: scanned}, {PATH: data}, resolution, mode).sites[PATH]
-    return Run(data, scanned, sites, rewrite.rewrite(data, scanned, sites, HEADER))
+    return Run(data, scanned, sites, rewrite.rewrite(data, scanned, sites, FOLDER))
 
 
 def called_by_rewriting(scanned: Scanned) -> set[int]:
@@ -68,7 +68,7 @@ def check(data: bytes, mode: Mode = Mode.INLINE_ASM) -> None:
 
 def rebuilt(run: Run) -> bytes:
     """The output from the spans alone."""
-    edits = [(i.header.start, i.header.end, f'"{HEADER}"') for i in run.scanned.includes]
+    edits = [(i.header.start, i.header.end, f'"{FOLDER}/{i.name}"') for i in run.scanned.includes]
     edits += [(site.span.start, site.span.end, site.text) for site in run.sites if site.span]
     pieces, at = [], 0
     for start, end, text in sorted(edits):

@@ -123,6 +123,43 @@ def test_a_unity_build(tmp_path: Path) -> None:
     run([build("gcc-12", [out / "all.c"], tmp_path / "prog")])
 
 
+def test_the_runtimes_header_brings_the_api_in(tmp_path: Path) -> None:
+    """Included before static_call.h, alone, and by a header of the tree's."""
+    key = (
+        "static int f(int x) {{ return x + 1; }}\nDEFINE_STATIC_CALL({0}, f);\n"
+        "int {0}_run(void) {{ return static_call({0})(1); }}\n"
+    )
+    tree = grow(
+        tmp_path / "src",
+        {
+            "tell.h": "#include <static_call_runtime.h>\nint a_run(void);\nint b_run(void);\n",
+            "sub/a.c": "#include <static_call_runtime.h>\n#include <static_call.h>\n" + key.format("a"),
+            "b.c": "#include <static_call_runtime.h>\n" + key.format("b"),
+            "main.c": '#include "tell.h"\nstatic int one(const struct static_call_key_info *key, void *sites)\n'
+            "{ *(int *)sites += (int)key->sites; return 0; }\n"
+            "int main(void)\n{ int sites = 0; static_call_each_key(one, &sites); "
+            "return a_run() + b_run() + sites != 6; }\n",
+        },
+    )
+    out = tmp_path / "out"
+    done = instrument(tree, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "sub/a.c").read_text().startswith('#include "../static_call/static_call_runtime.h"\n')
+    run([build("gcc-12", [out / name for name in ("sub/a.c", "b.c", "main.c")], tmp_path / "prog")])
+
+
+def test_a_copy_for_mode_direct_says_how_it_is_compiled(tmp_path: Path) -> None:
+    text = "#include <static_call.h>\nint f(void);\nDECLARE_STATIC_CALL(key, f);\nint g(void) { return %s; }\n"
+    tree = grow(tmp_path / "src", {"a.c": text % "static_call(key)()"})
+    told = "compile out with `instrument cc --mode direct --` before the compiler"
+    done = instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path)
+    assert done.returncode == 0 and told in done.stderr
+    assert told in instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path).stderr
+    assert told not in instrument("src", "-o", "out", cwd=tmp_path).stderr
+    grow(tree, {"a.c": text % "0"})
+    assert told not in instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path).stderr
+
+
 def test_a_header_of_the_same_name_is_the_projects_own(tmp_path: Path) -> None:
     tree = grow(
         tmp_path / "src",

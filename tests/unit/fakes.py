@@ -65,7 +65,8 @@ def token(path: str, data: bytes, match: re.Match[bytes]) -> Token:
 
 def scan(data: bytes, path: str = "") -> Scanned:
     tokens = tuple(token(path, data, match) for match in _CALL.finditer(data))
-    includes = tuple(Include(Place(path, 1, 1), Span(*match.span(1))) for match in _HEADER.finditer(data))
+    spans = (Span(*match.span(1)) for match in _HEADER.finditer(data))
+    includes = tuple(Include(Place(path, 1, 1), span, "static_call.h") for span in spans)
     return Scanned(tokens, includes)
 
 
@@ -113,15 +114,15 @@ def _site(call: Token, mode: Mode) -> SitePlan:
     return SitePlan(call, Use((call.key,)), Fate.REWRITTEN, (form,), refusal, span=span, text=f"fake_{call.key}")
 
 
-def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], header: str) -> bytes:
+def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], folder: str) -> bytes:
     edits = [(site.span, site.text) for site in sites if site.span]
-    edits += [(include.header, f'"{header}"') for include in scanned.includes]
+    edits += [(include.header, f'"{folder}/{include.name}"') for include in scanned.includes]
     for span, text in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         data = data[: span.start] + text.encode() + data[span.end :]
     return data
 
 
-def headers(planned: Any, mode: Mode, layout: Layout) -> dict[str, bytes]:
+def headers(planned: Any, mode: Mode, layout: Layout, included: Any) -> dict[str, bytes]:
     lines = [f"/* {mode} {layout} */", '#include "runtime/include/static_call.h"']
     lines += [f"#define fake_{plan.key.name} {plan.key.name}" for plan in planned.keys]
     return {"static_call.h": "\n".join([*lines, ""]).encode()}

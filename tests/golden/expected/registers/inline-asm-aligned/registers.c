@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One value of each kind that a register carries, in the first and the last register of its class. */
-#include "static_call/static_call.h"
+#include "static_call/static_call_runtime.h"
 
 enum colour { RED, GREEN };
 typedef unsigned short id_t_;
