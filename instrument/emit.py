@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instrument import depfile, workers
+from instrument import depfile, whole, workers
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.files import digest
 from instrument.inputs import State, changed
@@ -33,7 +33,6 @@ DEPFILE = f"{CONTROL}/static_call.d"
 STAMP = f"{CONTROL}/stamp"
 KEYS = f"{CONTROL}/static_call_keys.h"
 
-_TEMPORARY = ".instrument-tmp"
 _UNLISTED = frozenset({MANIFEST, DEPFILE, STAMP})
 # The manifest before the files, so that a killed run leaves a tree known as ours; the stamp after them, so
 # that make runs us again.
@@ -254,7 +253,7 @@ def _foreign(out: Path) -> Iterator[Path]:
     """What a run killed before its first file cannot have left."""
     for path in out.iterdir():
         if path.name == CONTROL and path.is_dir() and not path.is_symlink():
-            yield from (inner for inner in path.iterdir() if not inner.name.endswith(_TEMPORARY))
+            yield from (inner for inner in path.iterdir() if not inner.name.endswith(whole.TEMPORARY))
         else:
             yield path
 
@@ -316,7 +315,7 @@ def _found(path: str) -> str | None:
 
 
 def _write(path: str, output: Output, now: int) -> None:
-    temporary = f"{path.rpartition('/')[0]}/.{os.getpid()}{_TEMPORARY}"
+    temporary = f"{path.rpartition('/')[0]}/.{os.getpid()}{whole.TEMPORARY}"
     try:
         if output.link is not None:
             os.symlink(output.link, temporary)
@@ -375,7 +374,7 @@ def _clean(out: Path, outputs: Iterable[str]) -> None:
     for parent in sorted({Path(path).parent for path in (*outputs, MANIFEST)}):
         with _reporting(out / parent):
             for entry in _entries(out / parent):
-                if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+                if entry.name.startswith(".") and entry.name.endswith(whole.TEMPORARY):
                     entry.unlink()
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from instrument import whole
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from instrument.diagnostics import InstrumentError
@@ -25,7 +27,7 @@ def keep(name: str, content: bytes, mode: int = 0o600) -> str:
         _private(top)
         os.makedirs(folder, 0o700, exist_ok=True)
         if not os.path.exists(path):
-            _write(f"{path}.{os.getpid()}", path, content, mode)
+            whole.write(path, content, mode)
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
     if mode & 0o100 and not os.access(path, os.X_OK):
@@ -39,13 +41,6 @@ def _private(top: str) -> None:
     state = os.lstat(top)
     if state.st_uid != os.geteuid() or state.st_mode & 0o170022 != 0o040000:
         raise PermissionError(1, "it is not a directory that only we can write to")
-
-
-def _write(temporary: str, path: str, content: bytes, mode: int) -> None:
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    os.replace(temporary, path)
 
 
 def _unusable(path: str, why: str) -> InstrumentError:

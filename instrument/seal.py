@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from instrument import __version__, paths
+from instrument import __version__, paths, whole
 from instrument.compiledb import Command
 from instrument.inputs import Inputs, State
 from instrument.manifest import CONTROL
@@ -131,9 +131,7 @@ def record(
         "world": outside,
         "told": told,
     }
-    temporary = run.out / CONTROL / f".{os.getpid()}.instrument-tmp"
-    temporary.write_text(json.dumps(value))
-    temporary.replace(run.out / SEAL)
+    whole.write(str(run.out / SEAL), json.dumps(value).encode())
 
 
 _Look = Callable[[str], State | None]

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from instrument import assembler, compiler, kept, paths, process, terminal
+from instrument import assembler, compiler, kept, paths, process, terminal, whole
 from instrument.ccflags import compile_flags
 from instrument.ccwords import Call
 from instrument.diagnostics import Finding, InstrumentError
@@ -102,12 +102,10 @@ def forget(call: Call, path: str) -> None:
             continue
         without = depfile.without(rule, path)
         if without != rule:
-            temporary = Path(f"{name}.{os.getpid()}.part")
             try:
-                temporary.write_bytes(without)
-                temporary.replace(name)
+                whole.write(name, without)
             except OSError as error:
-                for made in (temporary, *map(Path, assembler.outputs(call))):
+                for made in map(Path, assembler.outputs(call)):
                     made.unlink(missing_ok=True)
                 raise InstrumentError(Finding("IN008", f"cannot write {name}: {error.strerror}"), status=2) from None
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from instrument import whole
 from instrument.arguments import Parser
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.reporting import load, programs, readers
@@ -75,15 +75,10 @@ def _named(output: Path | None) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all: a server may be showing the last one. What is no file, a pipe say, is written to."""
-    temporary = path.with_name(f".{os.getpid()}.instrument-tmp")
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(data)
-            return
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path.resolve())
-        finally:
-            temporary.unlink(missing_ok=True)
+        else:
+            whole.write(str(path.resolve()), data)
     except OSError as error:
         raise InstrumentError(Finding("IN008", f"cannot write {path}: {error.strerror}"), status=2) from None

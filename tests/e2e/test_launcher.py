@@ -472,16 +472,16 @@ def test_a_log_that_cannot_be_written(options: tuple[str, ...], project: Path) -
 
 
 def test_a_dependency_file_that_cannot_be_rewritten(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: str) -> None:
+    def full(temporary: str, target: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     Path("a.o").write_text("an object")
     Path("a.d").write_text("a.o: a.c \\\n /tmp/keys.h\n")
     with pytest.raises(InstrumentError) as failed:
         unitheader.forget(Call(["gcc", "-MD", "-c", "a.c"]), "/tmp/keys.h")
     assert failed.value.status == 2 and "cannot write a.d" in failed.value.findings[0].message
-    assert [path.name for path in Path().glob("a.*")] == ["a.d"]
+    assert [path.name for path in Path().glob("a.*")] == ["a.d"] and not list(Path().glob(".*"))
 
 
 def test_a_killed_compile_leaves_nothing_half_written(project: Path) -> None:
