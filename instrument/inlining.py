@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from instrument.scan import Declaration
+from instrument.preprocessed import Declaration
 from instrument.value import dataclass
 
 # xmm16-31, masks and r16-31 can be named as changed only where a function is compiled for them; and what a wrapper

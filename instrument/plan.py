@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Set
 from functools import lru_cache
 
-from instrument import classify, declare, scan, wrapper
+from instrument import classify, declare, lexer, wrapper
 from instrument.model import (
     Api,
     Fate,
@@ -116,7 +116,7 @@ def _torn(span: Span, data: bytes) -> Refusal | None:
     text = data[span.start : span.end]
     if not LINE_END.search(text):
         return None
-    if scan.holds_directive(text):
+    if lexer.holds_directive(text):
         return Refusal("IN036", "a directive stands inside of it")
     if _has_trigraphs(data):
         return Refusal("IN039", "it has several lines in a file with trigraphs")

@@ -17,9 +17,10 @@ from instrument.compiler import Rejected
 from instrument.diagnostics import Finding
 from instrument.folded import Folded, fold, replaced
 from instrument.keytypes import DECLARED, NAME, decoded
+from instrument.lexer import Group
 from instrument.markers import Mark
 from instrument.model import Api, Edit, Key, Place, Span, Unit
-from instrument.scan import Group, declarations, groups
+from instrument.preprocessed import declarations, groups
 from instrument.shadow import SITE, Shadow
 from instrument.value import dataclass, field, replace
 

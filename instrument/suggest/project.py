@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from instrument.lexer import Word
 from instrument.model import Place, Span
-from instrument.scan import Word
 from instrument.suggest import declared
 from instrument.suggest.declared import Types, Variable
 from instrument.suggest.source import Source, ancestors, function_of

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Set
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from instrument.lexer import Word, directives, words
 from instrument.model import Place, Span
-from instrument.scan import Word, declarations, directives, words
+from instrument.preprocessed import declarations
 from instrument.structure import parse
 
 if TYPE_CHECKING:

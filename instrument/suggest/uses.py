@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from instrument.lexer import Word
 from instrument.model import Span
-from instrument.scan import Word
 from instrument.suggest.source import Source, ancestors, span_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from instrument.inlining import exposed
-from instrument.scan import declarations
+from instrument.preprocessed import declarations
 
 # `f` is what has the call; `W` a function compiled for other registers.
 W = '__attribute__((target("avx512f")))'

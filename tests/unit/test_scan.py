@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instrument.lexer import holds_directive
 from instrument.model import Api, Scanned, Span, Spelling, Token
-from instrument.scan import function_bodies, groups, holds_directive, mentions, scan
+from instrument.preprocessed import function_bodies, groups
+from instrument.scan import mentions, scan
 
 SPLICE = re.compile(rb"\\[ \t\f\v\0]*\r?\n")
 
