@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 FUZZ_SECONDS ?= 600
 
-.PHONY: demo test check docs bench stress abi-fuzz csmith model suggest coverage fuzz golden man tools clean
+.PHONY: demo test check licences docs bench stress abi-fuzz csmith model suggest coverage fuzz golden man tools clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -22,11 +22,16 @@ demo: $(READY)
 test: $(READY) tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2
 
-check: $(READY)
+check: $(READY) licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/reuse lint --quiet || $(BIN)/reuse lint
+
+# An archive has no .git, by which reuse knows what .gitignore says; so there it is told.
+licences: $(READY)
+	@if [ -e .git ]; then $(BIN)/reuse lint --quiet || $(BIN)/reuse lint; else \
+		find . \( -name .venv -o -path ./build -o -name '.*_cache' -o -name '*.egg-info' -o -name __pycache__ \
+			-o -name .hypothesis \) -prune -o -type f -exec $(BIN)/reuse lint-file {} +; fi
 
 # --strict: no link that leads nowhere. Nothing is fetched when the site is read.
 docs: $(READY)

@@ -7,6 +7,7 @@ set -eu
 need gcc-12 gcc-12
 need gcc-11 gcc-11
 need patch patch
+need git git
 need clang-14 clang-14
 need clang-16 clang-16
 need clang-19 clang-19

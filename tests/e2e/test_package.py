@@ -7,7 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.toolchain import ROOT, run
+from instrument import SPDX
+from tests.toolchain import ROOT, attempt, run
 
 HOOK = ROOT / "tests" / "golden" / "cases" / "hook" / "hook.c"
 
@@ -38,3 +39,16 @@ def test_installed_from_a_wheel_it_works_outside_of_the_checkout(tmp_path: Path)
     assert run([tool, "explain", "IN022"]).startswith("IN022: the function is variadic")
     assert '"protocol"' in run([tool, "doctor", "--json"], cwd=project, CC="gcc-12")
     assert str(tmp_path / "venv") in run([tool, "--cflags"])
+
+
+def test_an_archive_without_git_passes_the_check_of_licences(tmp_path: Path) -> None:
+    ours = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", ".*_cache")
+    shutil.copytree(ROOT, tmp_path / "a", ignore=ours)
+    foreign, bare = tmp_path / "a" / ".venv" / "foreign.py", tmp_path / "a" / "instrument" / "bare.py"
+    foreign.parent.mkdir()
+    foreign.write_text(f"# {SPDX}\n".replace("MIT", "Zlib"))
+    words = ["make", "-s", "-C", tmp_path / "a", "licences", "READY=", f"BIN={Path(sys.executable).parent}"]
+    run(words, MAKEFLAGS="")
+    bare.write_text(f"# {SPDX}\n".replace("MIT", "Zlib"))
+    done = attempt(words, MAKEFLAGS="")
+    assert done.returncode and "instrument/bare.py" in done.stdout and "foreign" not in done.stdout
