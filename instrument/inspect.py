@@ -10,7 +10,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from instrument import archive, binary, core, explain, image, terminal
 from instrument.assembly import WORDS, Why
 from instrument.binary import Binary
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.selection import chosen, idle
 from instrument.tables import Left, Site
 from instrument.value import dataclass, replace
 
@@ -96,7 +96,7 @@ def parser() -> Parser:
     made = Parser(
         prog="instrument inspect",
         description="Show the keys and call sites of programs, libraries, objects, archives and cores.",
-        epilog="Exit status: 0 fine; 1 what --strict or --patched-only found; 2 a file that cannot be read.",
+        epilog="Exit status: 0 fine; 1 what --strict or --patched-only found; 2 an unreadable file, or no such key.",
     )
     add = made.add_argument
     add("paths", metavar="BINARY", nargs="+")
@@ -114,10 +114,11 @@ def parser() -> Parser:
 def main(words: Sequence[str]) -> int:
     """The command; a file that cannot be read is reported, and the others are shown."""
     options = parser().parse_args(words)
-    status, shown = 0, []
+    status, whole, shown = 0, [], []
     for path in options.paths:
         try:
             for found in read(path, options.sysroot):
+                whole.append(found)
                 shown.append(chosen(found, options.key))
                 if not options.json:
                     print("\n".join(text(shown[-1], options)))
@@ -133,25 +134,12 @@ def main(words: Sequence[str]) -> int:
         terminal.say(finding.render())
     if len(wrong) > _MOST_SHOWN:
         print(f"instrument: and {len(wrong) - _MOST_SHOWN} more; --json has all of them", file=sys.stderr)
+    unknown = idle(options.key, whole)
+    for finding in unknown:
+        terminal.say(finding.render())
+    status = 2 if unknown else status
     failed = (options.strict and wrong) or (options.patched_only and any(found.left for found in shown))
     return status or int(bool(failed))
-
-
-def chosen(found: Binary, patterns: Sequence[str] | None) -> Binary:
-    """Only the keys that match one of the patterns; all of them without any."""
-    if not patterns:
-        return found
-
-    def wanted(name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-    return replace(
-        found,
-        keys=tuple(key for key in found.keys if wanted(key.name)),
-        sites=tuple(site for site in found.sites if wanted(site.key)),
-        left=tuple(call for call in found.left if wanted(call.key)),
-        reasons={key: codes for key, codes in found.reasons.items() if wanted(key)},
-    )
 
 
 def findings(found: Binary) -> Iterator[Finding]:
@@ -227,7 +215,7 @@ def _address(found: Binary, address: int) -> str:
 
 
 def text(found: Binary, options: argparse.Namespace) -> Iterator[str]:
-    yield from _summary(found)
+    yield from _summary(found, " of such a key" if options.key else "")
     for note in found.notes:
         yield f"  note: {note}"
     if found.keys or found.sites or found.left or _mentioned(found):
@@ -249,10 +237,10 @@ def text(found: Binary, options: argparse.Namespace) -> Iterator[str]:
     yield ""
 
 
-def _summary(found: Binary) -> Iterator[str]:
+def _summary(found: Binary, which: str) -> Iterator[str]:
     keys, sites, left = len(found.keys), len(found.sites), len(found.left)
     if not (keys or sites or left or _mentioned(found)):
-        yield f"{found.path}: {found.kind}, no static calls"
+        yield f"{found.path}: {found.kind}, no static calls{which}"
         return
     yield (
         f"{found.path}: {found.kind}, {_plural(keys, 'key')}, {_plural(sites, 'call site')}, "

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from instrument import binary, description
+from instrument import binary, description, terminal
 from instrument.binary import Binary
 from instrument.description import Runtime, UnknownVersionError
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.inspect import chosen, listed, rows, state, target
+from instrument.inspect import listed, rows, state, target
 from instrument.live import Process
 from instrument.memory import Unreadable
+from instrument.selection import chosen, idle
 from instrument.space import Names
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def ps_parser() -> Parser:
     parser = Parser(
         prog="instrument ps",
         description="Show what a live process calls by its static calls. It is only read, never stopped.",
-        epilog="Exit status: 0 fine; 2 a process that cannot be looked into.",
+        epilog="Exit status: 0 fine; 2 a process that cannot be looked into, or no such key.",
     )
     add = parser.add_argument
     add("pid", metavar="PID", type=int)
@@ -119,19 +120,24 @@ def ps(words: Sequence[str]) -> int:
     first = True
     while True:
         try:
-            found = chosen(watched.look(options.sites), options.key)
+            whole = watched.look(options.sites)
         except InstrumentError:
             if first:
                 raise
             print(f"instrument: process {options.pid} has ended", file=sys.stderr)
             return 0
+        found = chosen(whole, options.key)
         if options.json:
             print(json.dumps(_as_json(watched, found), indent=None if options.watch else 1, sort_keys=True))
         else:
             print(clear + "\n".join(_text(watched, found, options.sites)))
         sys.stdout.flush()
+        # A library that comes later may bring the key along.
+        unknown = idle(options.key, [whole], "warning" if options.watch else "error") if first else []
+        for finding in unknown:
+            terminal.say(finding.render())
         if not options.watch:
-            return 0
+            return 2 if unknown else 0
         first = False
         time.sleep(options.watch)
 
@@ -254,6 +260,8 @@ def trace(words: Sequence[str]) -> int:
     options = trace_parser().parse_args(words)
     watched = Watched(options.pid)
     counters, seen = watched.counters(), _see(watched, options.key)
+    for finding in idle(options.key, [watched.look()], "warning") if options.key else ():
+        terminal.say(finding.render())
     print(f"instrument: watching {_plural(len(seen.keys))} of {watched.process.name}", file=sys.stderr)
     while True:
         time.sleep(options.interval)

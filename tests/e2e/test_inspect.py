@@ -134,6 +134,14 @@ def test_why_calls_are_left(program: Path) -> None:
         assert attempt([*INSPECT, *flags, program]).returncode == status
 
 
+def test_a_key_that_is_in_no_file_is_an_error(program: Path) -> None:
+    done = attempt([*INSPECT, "--patched-only", "-k", "stpe", program, program.parent / "main.o"])
+    said = "instrument: error: --key stpe: there is no such key; did you mean step? [IN011]\n"
+    assert (done.returncode, done.stderr) == (2, said) and "program, no static calls of such a key" in done.stdout
+    assert attempt([*INSPECT, "-k", "st*", "-k", "x*", program]).returncode == 2
+    assert attempt([*INSPECT, "-k", "step", "-k", "variadic", program, program.parent / "other.o"]).returncode == 0
+
+
 def test_the_order_of_sites(direct: Path) -> None:
     for sort, of in (("address", "address"), ("key", "key"), ("file", "file"), ("function", "function")):
         (found,) = inspected(str(direct), "--sort", sort)

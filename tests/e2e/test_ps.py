@@ -128,6 +128,17 @@ def test_watch_ends_with_the_process(program: Path) -> None:
         assert watch.wait(20) == 0 and "has ended" in watch.stderr.read()
 
 
+def test_a_key_that_is_not_there_is_told(program: Path) -> None:
+    said = "--key stpe: there is no such key; did you mean step? [IN011]\n"
+    with running(program) as it:
+        done = attempt([*PS, str(it.pid), "-k", "stpe"])
+        assert (done.returncode, done.stderr) == (2, f"instrument: error: {said}")
+        trace = subprocess.Popen([*TRACE, str(it.pid), "-k", "stpe"], stderr=subprocess.PIPE, text=True)
+        assert trace.stderr and trace.stderr.readline() == f"instrument: warning: {said}"
+        it.quit()
+        assert trace.wait(20) == 0 and "watching 0 keys" in trace.stderr.read()
+
+
 def test_trace_tells_each_change(program: Path) -> None:
     with (
         running(program) as it,
