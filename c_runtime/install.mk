@@ -24,6 +24,8 @@ static_call_so := libstaticcall.so.$(static_call_version)
 static_call_soname := libstaticcall.so.0
 static_call_headers := $(wildcard c_runtime/include/*.h)
 static_call_man := $(wildcard build/man/*.[1-9])
+# By name, and not as those in build/man, which may be gone when they are uninstalled.
+static_call_pages := instrument.1 $(shell sed -n 's/^    "\([a-z]*\)": Command.*/instrument-\1.1/p' instrument/commands.py)
 static_call_auto_load = $(DATADIR)/gdb/auto-load$(LIBDIR)
 static_call_fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	-e 's|@TOOLDIR@|$(TOOLDIR)|' -e 's|@VERSION@|$(static_call_version)|' -e 's|@PYTHON@|$(shell command -v $(PYTHON))|'
@@ -74,5 +76,6 @@ uninstall:
 		pkgconfig/staticcall.pc)
 	rm -f $(DESTDIR)$(static_call_auto_load)/$(static_call_so)-gdb.py
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,instrument instrument-cc)
-	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(static_call_man)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(static_call_pages))
 	rm -rf $(DESTDIR)$(LIBDIR)/cmake/StaticCall $(DESTDIR)$(TOOLDIR)
+	cd $(DESTDIR)$(DATADIR) && rmdir -p --ignore-fail-on-non-empty gdb/auto-load$(LIBDIR)

@@ -21,8 +21,8 @@ def _decoder() -> Any:
         from capstone import CS_ARCH_X86, CS_MODE_64, CS_OPT_SYNTAX_ATT, Cs
     except ImportError:
         print(
-            "instrument: capstone is not installed, so only the sites themselves are decoded: "
-            "pip install 'instrument-static-call[disassembly]'",
+            "instrument: capstone is not installed, so only the sites themselves are decoded: pip install capstone, "
+            "where instrument is installed",
             file=sys.stderr,
         )
         return None

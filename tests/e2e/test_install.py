@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from instrument.commands import COMMANDS
 from tests.toolchain import ROOT, run
 
 HOOK = ROOT / "tests" / "golden" / "cases" / "hook" / "hook.c"
@@ -47,7 +48,13 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     make("install", folder / "usr", f"DESTDIR={folder / 'dest'}")
     (folder / "dest" / str(folder / "usr").lstrip("/")).rename(folder / "usr")
     yield folder / "usr"
+    # Of `make man`; build/man need not be there any more when they are uninstalled.
+    pages = folder / "usr" / "share" / "man" / "man1"
+    pages.mkdir(parents=True, exist_ok=True)
+    for name in ("instrument", *(f"instrument-{command}" for command in COMMANDS)):
+        (pages / f"{name}.1").touch()
     make("uninstall", folder / "usr")
+    assert not (folder / "usr" / "share" / "gdb").exists()
     left = [path for path in (folder / "usr").rglob("*") if not path.is_dir()]
     assert not left, "left behind by make uninstall"
 
