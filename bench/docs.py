@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tables of docs/performance.md, written anew from bench/results.
+"""The tables of docs/performance.md, and the README's picture, made anew from bench/results.
 
     python -m bench.docs
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench import overview
 from bench.report import RESULTS, Figure, Report, read
 from bench.tables import number
 
@@ -76,6 +77,7 @@ def main() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         page = filled(page, path.stem, section(read(path)))
     PAGE.write_text(page)
+    overview.main()
 
 
 if __name__ == "__main__":

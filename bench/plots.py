@@ -16,7 +16,8 @@ from typing import Any
 
 from bench.report import Figure, Report, read
 
-COLUMNS = 4
+COLUMNS = 3
+"""Two where they are enough: a page shows a picture of some 900 pixels."""
 BASE, OTHER = "#888888", "#3b6ea5"
 
 
@@ -33,7 +34,7 @@ def lines(axes: Any, rows: list[Figure]) -> None:
 
 
 def bars(axes: Any, rows: list[Figure]) -> None:
-    """Ratios where the case has them, else values. A bar that would dwarf the others is cut; its figure is beside."""
+    """Ratios where the case has them, else values. A bar that would dwarf the others is cut, and hatched."""
     ratios = all(one.ratio is not None for one in rows)
     values = [one.ratio if ratios and one.ratio is not None else one.value for one in rows]
     lows = [one.ratio_low if ratios and one.ratio_low is not None else one.low for one in rows]
@@ -46,9 +47,12 @@ def bars(axes: Any, rows: list[Figure]) -> None:
     ]
     places = range(len(rows))
     colours = [BASE if not at else OTHER for at in places]
-    axes.barh(places, shown, xerr=spread, color=colours, error_kw={"elinewidth": 0.8})
+    drawn = axes.barh(places, shown, xerr=spread, color=colours, error_kw={"elinewidth": 0.8})
     for at, (value, length) in enumerate(zip(values, shown, strict=True)):
-        axes.text(length, at, f" {value:.3g}", va="center", fontsize=6)
+        cut = value > length
+        if cut:
+            drawn[at].set(hatch="///", edgecolor="white", linewidth=0)
+        axes.text(length, at, f" {value:.3g}{', cut' * cut}", va="center", fontsize=6)
     axes.set_yticks(places, [one.way for one in rows], fontsize=6)
     axes.invert_yaxis()
     axes.set_xlim(0, max(shown) * 1.2 or 1)
@@ -75,7 +79,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
     from matplotlib import pyplot
 
     cases = {case: rows for case, rows in report.cases().items() if not report.shown or case in report.shown}
-    columns = min(COLUMNS, len(cases))
+    columns = min(COLUMNS, len(cases)) if len(cases) > 4 else min(2, len(cases))
     high = -(-len(cases) // columns)
     deep = max(map(len, cases.values()))
     size = (3.4 * columns, high * (1.3 + 0.12 * min(deep, 12)) + 0.6)
