@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import plots, report, tables
 
-BENCHES = ("call", "update", "startup", "tool", "programs", "launcher")
+BENCHES = ("call", "profile", "update", "startup", "tool", "programs", "launcher")
 """Modules of this package; each has main(quick) -> Report. In this order they run."""
 
 

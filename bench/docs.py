@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tables of docs/performance.md, and the README's picture, made anew from bench/results.
+"""The tables of docs/performance.md and docs/alternatives.md, and the README's picture, made anew from bench/results.
 
     python -m bench.docs
 
@@ -14,7 +14,8 @@ from bench import overview
 from bench.report import RESULTS, Figure, Report, read
 from bench.tables import number
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = (DOCS / "performance.md", DOCS / "alternatives.md")
 
 
 def short(one: Figure | None, base: bool) -> str:
@@ -73,10 +74,11 @@ def filled(page: str, name: str, text: str) -> str:
 
 
 def main() -> None:
-    page = PAGE.read_text()
-    for path in sorted(RESULTS.glob("*.json")):
-        page = filled(page, path.stem, section(read(path)))
-    PAGE.write_text(page)
+    for path in PAGES:
+        page = path.read_text()
+        for result in sorted(RESULTS.glob("*.json")):
+            page = filled(page, result.stem, section(read(result)))
+        path.write_text(page)
     overview.main()
 
 
