@@ -26,7 +26,14 @@ class Parser(argparse.ArgumentParser):
         if message.startswith(_UNKNOWN):
             word = message.removeprefix(_UNKNOWN).split()[0]
             message = f"unknown option: {word}{meant(word.partition('=')[0], self.flags())}"
+            message = message if word.startswith("-") else f"one argument too many: {word}"
         super().error(message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            said = f"takes one of {', '.join(known)}, not '{value}'{meant(str(value), known)}"
+            raise argparse.ArgumentError(action, said)
 
 
 def jobs(text: str) -> int:

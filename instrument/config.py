@@ -8,8 +8,9 @@ import json
 import os
 from collections.abc import Sequence
 
-from instrument import launcher, options, settings
+from instrument import launcher, options, settings, terminal
 from instrument.arguments import Parser, processors
+from instrument.diagnostics import Finding, InstrumentError
 from instrument.settings import File, Value
 
 _EPILOG = "\n".join(
@@ -45,6 +46,8 @@ def main(words: Sequence[str]) -> int:
     file = options.file(arguments)
     run = options.settled(arguments, words[cut + 1 :], file)
     compile_ = _launcher(file)
+    for line in settings.warnings():
+        terminal.say(line)
     run["jobs"] = run["jobs"] if run["jobs"].value else run["jobs"]._replace(value=processors())
     if arguments.json:
         path = file.path if file else None
@@ -61,7 +64,10 @@ def main(words: Sequence[str]) -> int:
 
 def _launcher(file: File | None) -> dict[str, Value]:
     chosen = launcher.Options()
-    launcher.read(chosen, os.environ.get(launcher.DEFAULTS, "").split())
+    try:
+        launcher.read_defaults(chosen)
+    except launcher.UsageError as error:
+        raise InstrumentError(Finding("IN016", str(error)), status=2) from None
     given = {name: getattr(chosen, name) for name in settings.LAUNCHER if name in chosen.given}
     values = options.settle_some(settings.LAUNCHER, given, file)
     return values | {name: values[name]._replace(origin=launcher.DEFAULTS) for name in given}

@@ -6,6 +6,7 @@ Each check gives one line or more. What is wrong keeps something from working; a
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -227,13 +228,20 @@ def _settings() -> Iterator[Check]:
         where = f"{error.path}:{error.line}: " if error.path else ""
         yield Check("configuration", State.WRONG, f"{where}{error} [IN016]")
     try:
-        launcher.read(launcher.Options(), os.environ.get(launcher.DEFAULTS, "").split())
+        launcher.read_defaults(launcher.Options())
     except launcher.UsageError as error:
-        yield Check(launcher.DEFAULTS, State.WRONG, str(error))
-    known = [*_RUNTIME_VARIABLES, *_of_build_files()]
-    unknown = sorted(name for name in os.environ if name.startswith("STATIC_CALL_") and name not in known)
-    for name, hint in [*settings.strangers(), *((name, meant(name, known)) for name in unknown)]:
+        yield Check(launcher.DEFAULTS, State.WRONG, str(error).removeprefix(f"{launcher.DEFAULTS}: "))
+    yield from _variables()
+
+
+def _variables() -> Iterator[Check]:
+    known, prefix = [*_RUNTIME_VARIABLES, *_of_build_files()], "STATIC_CALL_"
+    unknown = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
+    for name, hint in [*settings.strangers(), *((name, meant(name, known, prefix)) for name in unknown)]:
         yield Check(name, State.WRONG, f"nobody knows this variable{hint}")
+    for name in sorted(name for name in os.environ if not name.startswith((prefix, settings.variable("")))):
+        for near in difflib.get_close_matches(name, [*settings.variables(), *known], n=1, cutoff=0.9):
+            yield Check(name, State.NOTE, f"nothing of ours; did you mean {near}?")
     for name, values in _RUNTIME_VARIABLES.items():
         value = os.environ.get(name)
         if value and value not in values:

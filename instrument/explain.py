@@ -101,7 +101,7 @@ def main(words: Sequence[str]) -> int:
     wanted, known = [word.upper() for word in wanted], codes()
     for word in wanted:
         if word not in known:
-            terminal.say(f"instrument: error: no such code: {word}{meant(word, known)}")
+            terminal.say(f"instrument: error: no such code: {word}{meant(word, known, 'IN')}")
             return 2
     if wanted:
         print("\n\n".join(map(shown, wanted)))

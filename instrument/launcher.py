@@ -69,7 +69,7 @@ def main(words: Sequence[str]) -> int:
     """Run the compile that `words` ask for. The exit status is the compiler's."""
     try:
         options = Options()
-        read(options, os.environ.get(DEFAULTS, "").split())
+        read_defaults(options)
         command = read(options, words)
         if options.help:
             from instrument import ccparser
@@ -112,13 +112,24 @@ def read(options: Options, words: Sequence[str]) -> list[str]:
             allowed = {"--mode": MODES, "--layout": LAYOUTS}.get(flag)
             if not value or (allowed and value not in allowed):
                 wanted = f"one of {', '.join(allowed)}" if allowed else "a file"
-                raise UsageError(f"{flag} takes {wanted}, not '{value}'")
+                raise UsageError(f"{flag} takes {wanted}, not '{value}'{_meant(value, allowed or ())}")
             options.put(flag[2:], value)
         elif word in SWITCHES:
             options.put(SWITCHES[word], not word.startswith("--no-"))
         else:
-            raise UsageError(f"unknown option: {word}{_meant(word)}")
+            hint = _meant(word.partition("=")[0], [*ccwords.LAUNCHER_WITH_VALUE, *SWITCHES])
+            raise UsageError(f"unknown option: {word}{hint or '; the compiler and its flags go behind --'}")
     return rest
+
+
+def read_defaults(options: Options) -> None:
+    """Set `options` as the environment says. A word that is no option is an error: it was to be one."""
+    try:
+        rest = read(options, os.environ.get(DEFAULTS, "").split())
+        if rest:
+            raise UsageError(f"'{rest[0]}' is no option: the compiler is not named here")
+    except UsageError as error:
+        raise UsageError(f"{DEFAULTS}: {error}") from None
 
 
 def _check(options: Options) -> None:
@@ -126,11 +137,10 @@ def _check(options: Options) -> None:
         raise UsageError("--layout bare is for --mode direct: what instrument writes itself has prefixes")
 
 
-def _meant(word: str) -> str:
+def _meant(word: str, known: Sequence[str]) -> str:
     from instrument.meant import meant
 
-    known = [*ccwords.LAUNCHER_WITH_VALUE, *SWITCHES]
-    return meant(word.partition("=")[0], known) or "; the compiler and its flags go behind --"
+    return meant(word, known)
 
 
 # ---- which way a compile goes ----------------------------------------------------------------------
@@ -159,6 +169,8 @@ def _configure(options: Options, call: Call) -> None:
     """Take what the command line and INSTRUMENT_CC leave open from the environment and the nearest file."""
     from instrument import settings
 
+    for line in settings.warnings():
+        _tell(line)
     source = next((name for name in (*call.sources, *call.preprocessed, *call.headers) if name != "-"), "")
     try:
         file = None if options.isolated else settings.find(os.path.dirname(source))
@@ -357,6 +369,10 @@ def _log(options: Options, call: Call, outcome: str) -> bool:
 
 
 def _say(text: str) -> None:
+    _tell(f"instrument: {text}")
+
+
+def _tell(line: str) -> None:
     from instrument import terminal
 
-    terminal.say(f"instrument: {text}")
+    terminal.say(line)

@@ -8,9 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """The end of a message about the unknown `word`: the nearest one of `known`; empty if none is near."""
+def meant(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The end of a message about the unknown `word`: the nearest one of `known`, or the only one that begins so.
+
+    Empty if none is near. A `prefix` that all of them have makes none nearer; upper and lower case are the same."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    bare = {name.removeprefix(prefix).lower(): name for name in known}
+    word = word.removeprefix(prefix).lower()
+    longer = [name for name in bare if len(word.strip("-")) > 2 and name.startswith(word)]
+    close = longer if len(longer) == 1 else get_close_matches(word, bare, n=1)
+    return f"; did you mean {bare[close[0]]}?" if close else ""

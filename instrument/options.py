@@ -127,8 +127,8 @@ def settle(arguments: argparse.Namespace, flags: Sequence[str]) -> tuple[str, ..
     arguments.jobs = arguments.jobs or processors()
     arguments.exclude = tuple(anchored(pattern, values["exclude"].folder) for pattern in arguments.exclude)
     arguments.config = found.path if found else None
-    for name, hint in () if arguments.quiet else settings.strangers():
-        terminal.say(f"instrument: warning: nobody knows the variable {name}{hint} [IN016]")
+    for line in () if arguments.quiet else settings.warnings():
+        terminal.say(line)
     return tuple(arguments.flags)
 
 
@@ -143,10 +143,9 @@ def anchored(pattern: str, folder: str) -> str:
 def refuse_unknown(parser: Parser, unknown: Sequence[str]) -> None:
     """What the run's parser does not know, with what was meant."""
     if unknown:
-        flag = unknown[0].startswith("-") and not unknown[0].startswith("--")
-        hint = (
-            "; flags for the compiler go behind --" if flag else meant(unknown[0].partition("=")[0], parser.flags())
-        )
+        word = unknown[0].partition("=")[0]
+        hint = meant(word, parser.flags()) if word.startswith("--") else "; flags for the compiler go behind --"
+        hint = f"; did you mean -{word}?" if f"-{word}" in parser.flags() else hint
         parser.error(f"unknown option: {unknown[0]}{hint}")
 
 
@@ -161,7 +160,8 @@ def refuse(parser: Parser, arguments: argparse.Namespace) -> None:
         parser.error("--layout bare is for --mode direct: what instrument writes itself has prefixes")
     if not arguments.sources:
         parser.error("no input: name C files or directories")
-    if not os.path.lexists(word := arguments.sources[0]) and (hint := meant(word, COMMANDS)):
+    word = arguments.sources[0]
+    if not os.path.lexists(word) and ((hint := meant(word, COMMANDS)) or not arguments.out):
         parser.error(f"no such file or command: {word}{hint}")
     if not arguments.out and not (arguments.check or arguments.diff or arguments.dry_run or arguments.json):
         parser.error("no output: give a directory with -o, or --diff to see what would change")

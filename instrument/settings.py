@@ -84,9 +84,19 @@ OWN_VARIABLES = ("INSTRUMENT_CC", "INSTRUMENT_CC_ACTIVE")
 
 def strangers() -> list[tuple[str, str]]:
     """The variables that look like ours, but that nobody knows, each with what it was to be."""
-    known = [*map(variable, SETTINGS), *OWN_VARIABLES]
-    unknown = sorted(name for name in os.environ if name.startswith("INSTRUMENT_") and name not in known)
-    return [(name, meant(name, known)) for name in unknown]
+    known, prefix = variables(), variable("")
+    unknown = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
+    return [(name, meant(name, known, prefix)) for name in unknown]
+
+
+def variables() -> list[str]:
+    """All that are ours."""
+    return [*map(variable, SETTINGS), *OWN_VARIABLES]
+
+
+def warnings() -> list[str]:
+    """A line for each variable that looks like ours."""
+    return [f"instrument: warning: nobody knows the variable {name}{hint} [IN016]" for name, hint in strangers()]
 
 
 def settle(names: Iterable[str], given: Mapping[str, Any], file: File | None) -> dict[str, Value]:

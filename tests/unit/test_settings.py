@@ -152,6 +152,12 @@ def test_a_variable_that_nobody_knows_is_a_warning(here: Path) -> None:
     done = instrument("a.c", "-o", "out", INSTRUMENT_MOD="direct", INSTRUMENT_CC="--strict")
     said = "instrument: warning: nobody knows the variable INSTRUMENT_MOD; did you mean INSTRUMENT_MODE? [IN016]\n"
     assert done.returncode == 0 and done.stderr.startswith(said)
+    assert instrument("config", INSTRUMENT_MOD="direct").stderr == said
+    lay(here, {"call.c": CALL})
+    compile_ = ("cc", "--", "gcc", INCLUDE, "-c")
+    assert instrument(*compile_, "call.c", INSTRUMENT_MOD="direct").stderr == said
+    assert instrument(*compile_, "a.c", INSTRUMENT_MOD="direct").stderr == ""
+    assert "FOO;" not in instrument("config", INSTRUMENT_FOO="1").stderr
     assert settings.OWN_VARIABLES == (launcher.DEFAULTS, launcher._ACTIVE)
     assert instrument("a.c", "-q", "-o", "out", INSTRUMENT_MOD="direct").stderr == ""
 
@@ -167,6 +173,39 @@ def test_exclude_patterns_are_held_against_names_or_paths(here: Path) -> None:
     assert options.anchored("/abs/*", "x") == "/abs/*"
     (here / "a[b]").mkdir()
     assert fnmatch(f"{here}/a[b]/src/gen", options.anchored("./src/g*", "a[b]"))
+
+
+def test_a_word_in_the_environment_that_is_no_option_is_told_with_its_place(here: Path) -> None:
+    for value, why in (
+        ("--mdoe direct", "unknown option: --mdoe; did you mean --mode?"),
+        ("mode direct", "'mode' is no option: the compiler is not named here"),
+        ("--mode=dirct", "--mode takes one of inline-asm, trampoline, direct, not 'dirct'; did you mean direct?"),
+    ):
+        for command, code in (("config", " [IN016]"), ("cc", "")):
+            done = instrument(command, "--", "true", INSTRUMENT_CC=value)
+            said = f"instrument: error: INSTRUMENT_CC: {why}{code}\n"
+            assert (done.returncode, done.stderr) == (2, said), (command, value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("x.c -o out --mode dirct",
+         "argument --mode: takes one of inline-asm, trampoline, direct, not 'dirct'; did you mean direct?"),
+        ("completions zhs", "argument SHELL: takes one of bash, zsh, fish, not 'zhs'; did you mean zsh?"),
+        ("x.c --out x", "unknown option: --out; did you mean --output-dir?"),
+        ("x.c -strict", "unknown option: -strict; did you mean --strict?"),
+        ("x.c -I.", "unknown option: -I.; flags for the compiler go behind --"),
+        ("doctor x", "one argument too many: x"),
+        ("x.c", "no such file or command: x.c"),
+        ("Doktor -o x", "no such file or command: Doktor; did you mean doctor?"),
+        ("explain IN999", "no such code: IN999"),
+        ("explain 22", "no such code: 22; did you mean IN022?"),
+    ],
+)  # fmt: skip
+def test_what_was_meant(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words.split()) == 2
+    assert capsys.readouterr().err.endswith(f"error: {said}\n")
 
 
 def test_the_launchers_help_and_its_own_reading_agree() -> None:
