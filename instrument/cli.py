@@ -8,6 +8,7 @@ next to nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -46,11 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + (stop.args[0] if stop.args else 2)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return _fail(str(error))
+        return _fail(_reason(error))
     except ModuleNotFoundError as error:
         # As after `make install` with a Python that has not what pyproject.toml names.
         return _fail(f"{sys.executable} has no module {error.name!r}; `instrument doctor` tells what to install")
     return status
+
+
+def _reason(error: OSError) -> str:
+    """In our words what the kernel refuses; getcwd() is what refuses nothing by name."""
+    if error.filename is None:
+        gone = error.errno == errno.ENOENT
+        return "the working directory is not there any more" if gone else str(error.strerror or error)
+    return f"cannot use {error.filename}: {error.strerror}"
 
 
 def _command(words: list[str]) -> int:

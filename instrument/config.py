@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 
 from instrument import launcher, options, settings, terminal
@@ -46,20 +47,24 @@ def main(words: Sequence[str]) -> int:
     file = options.file(arguments)
     run = options.settled(arguments, words[cut + 1 :], file)
     compile_ = _launcher(file)
-    for line in settings.warnings():
-        terminal.say(line)
     run["jobs"] = run["jobs"] if run["jobs"].value else run["jobs"]._replace(value=processors())
+    heads = {"instrument SRC": run, "instrument cc": compile_}
     if arguments.json:
         path = file.path if file else None
         print(json.dumps({"file": path, "run": _plain(run), "cc": _plain(compile_)}, indent=1))
-        return 0
-    print(f"# file: {os.path.relpath(file.path) if file else 'none'}")
-    for head, values in (("instrument SRC", run), ("instrument cc", compile_)):
-        print(f"\n# {head}")
-        lines = [(f"{name} = {_toml(value.value)}", value.origin) for name, value in values.items()]
-        width = max(len(line) for line, _ in lines)
-        print("\n".join(f"{line:<{width}}  # {origin}" for line, origin in lines))
-    return 0
+    else:
+        print(f"# file: {os.path.relpath(file.path) if file else 'none'}")
+        for head, values in heads.items():
+            print(f"\n# {head}")
+            lines = [(f"{name} = {_toml(value.value)}", value.origin) for name, value in values.items()]
+            width = max(len(line) for line, _ in lines)
+            print("\n".join(f"{line:<{width}}  # {origin}" for line, origin in lines))
+    sys.stdout.flush()
+    clashes = {head: settings.clash(values["layout"], values["mode"].value) for head, values in heads.items()}
+    wrong = [Finding("IN016", f"{head}: {why}").render() for head, why in clashes.items() if why]
+    for line in settings.warnings() + wrong:
+        terminal.say(line)
+    return 2 if wrong else 0
 
 
 def _launcher(file: File | None) -> dict[str, Value]:

@@ -132,9 +132,12 @@ def read_defaults(options: Options) -> None:
         raise UsageError(f"{DEFAULTS}: {error}") from None
 
 
-def _check(options: Options) -> None:
+def _check(options: Options, origin: str) -> None:
     if options.layout == "bare" and options.mode != "direct":
-        raise UsageError("--layout bare is for --mode direct: what instrument writes itself has prefixes")
+        from instrument import settings
+
+        layout = settings.Value(options.layout, origin or settings.COMMAND_LINE, "")
+        raise UsageError(settings.clash(layout, options.mode))
 
 
 def _meant(word: str, known: Sequence[str]) -> str:
@@ -155,18 +158,21 @@ def _run(options: Options, command: list[str]) -> int:
         keep_stdin()
     # Asked once: it reads every file of the project that the sources include.
     mentions = bool(call.sources or call.headers) and reach.may_call(call)
+    origin = ""
     # Of what surely has no static calls, nobody needs to know the settings.
     if mentions or call.preprocessed or (call.stage == "" and call.has("-flto")):
-        _configure(options, call)
-    _check(options)
+        origin = _configure(options, call)
+    _check(options, origin)
     way = _way(options, call, mentions)
     if way is None:
         become(command)
     return _guarded(options, call, way)
 
 
-def _configure(options: Options, call: Call) -> None:
-    """Take what the command line and INSTRUMENT_CC leave open from the environment and the nearest file."""
+def _configure(options: Options, call: Call) -> str:
+    """Take what the command line and INSTRUMENT_CC leave open from the environment and the nearest file.
+
+    Returns where the layout comes from, if from there."""
     from instrument import settings
 
     for line in settings.warnings():
@@ -178,9 +184,12 @@ def _configure(options: Options, call: Call) -> None:
     except settings.SettingError as error:
         where = f"{error.path}:{error.line}: " if error.path else ""
         raise UsageError(f"{where}{error} [IN016]") from None
+    except FileNotFoundError:
+        raise UsageError("the working directory is not there any more") from None
     for name, value in values.items():
         if value.origin != settings.DEFAULT:
             setattr(options, name, value.value)
+    return values["layout"].origin if "layout" in values else ""
 
 
 def _way(options: Options, call: Call, mentions: bool) -> Callable[[Options, Call], int] | None:

@@ -122,6 +122,9 @@ def settle(arguments: argparse.Namespace, flags: Sequence[str]) -> tuple[str, ..
     """Put the settings in force into `arguments`; returns the compiler's flags. Raises InstrumentError, status 2."""
     found = file(arguments)
     values = settled(arguments, flags, found)
+    with _told():
+        if why := settings.clash(values["layout"], values["mode"].value):
+            raise settings.SettingError(why)
     for name, value in values.items():
         setattr(arguments, _NAMES.get(name, name.replace("-", "_")), value.value)
     arguments.jobs = arguments.jobs or processors()
@@ -156,8 +159,6 @@ def refuse(parser: Parser, arguments: argparse.Namespace) -> None:
         parser.error(f"{asked[0]} goes alone")
     if arguments.json and arguments.diff:
         parser.error("--json and --diff both write to standard output: ask for one of them")
-    if arguments.layout == "bare" and arguments.mode != "direct":
-        parser.error("--layout bare is for --mode direct: what instrument writes itself has prefixes")
     if not arguments.sources:
         parser.error("no input: name C files or directories")
     word = arguments.sources[0]

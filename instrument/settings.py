@@ -52,13 +52,13 @@ class SettingError(Exception):
     No Finding: what that imports takes longer than all that is done here.
     """
 
-    def __init__(self, message: str, path: str, line: int, column: int) -> None:
+    def __init__(self, message: str, path: str = "", line: int = 0, column: int = 1) -> None:
         super().__init__(message)
         self.path, self.line, self.column = path, line, column
 
 
 FILE, SHARED_FILE = ".instrument.toml", "pyproject.toml"
-DEFAULT = "default"
+COMMAND_LINE, DEFAULT = "command line", "default"
 
 
 class Value(namedtuple("Value", "value origin folder")):
@@ -109,7 +109,7 @@ def settle(names: Iterable[str], given: Mapping[str, Any], file: File | None) ->
     for name in names:
         text = os.environ.get(variable(name))
         if given.get(name) is not None:
-            found[name] = Value(given[name], "command line", here)
+            found[name] = Value(given[name], COMMAND_LINE, here)
         elif text is not None:
             found[name] = Value(_from_text(name, text), variable(name), here)
         elif file is not None and name in file.values:
@@ -120,6 +120,14 @@ def settle(names: Iterable[str], given: Mapping[str, Any], file: File | None) ->
         if SETTINGS[name].kind == PATH and found[name].value is not None:
             found[name] = _placed(found[name])
     return found
+
+
+def clash(layout: Value, mode: str) -> str:
+    """What cannot be done together, and who says so; empty if it can."""
+    if layout.value != "bare" or mode == "direct":
+        return ""
+    where = "" if layout.origin == COMMAND_LINE else f" ({layout.origin})"
+    return f"layout bare{where} is for mode direct: what instrument writes itself has prefixes"
 
 
 def _placed(value: Value) -> Value:
@@ -176,8 +184,13 @@ def find(folder: str) -> File | None:
 
 
 def _read(path: str) -> bytes | None:
+    import stat
+
     try:
-        with open(path, "rb") as file:
+        # A FIFO would keep us waiting, and a device may have no end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(0, "it is no regular file")
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -192,7 +205,12 @@ def _parsed(path: str, data: bytes) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(data.decode())
+        # Editors that put a byte order mark there mean none.
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise _unusable("the file is not UTF-8", path, line, column) from None
     except ValueError as error:
         import re
 
@@ -208,16 +226,26 @@ def _checked(path: str, data: bytes, table: object, shared: bool) -> File:
     lines = {key: _line(data, key, shared) for key in table}
     for key, value in table.items():
         if key not in SETTINGS:
-            raise _unusable(f"unknown setting '{key}'{meant(key, SETTINGS)}", path, lines[key])
+            hint = meant(key, SETTINGS)
+            if key == "tool" and not shared:
+                hint = f"; in {FILE} settings stand without a table"
+            raise _unusable(f"unknown setting {_toml(key)}{hint}", path, lines[key])
         if why := _wrong(SETTINGS[key], value):
             raise _unusable(f"{key}: {why}", path, lines[key])
-    return File(path, {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}, lines)
+    return File(path, {key: _meant_by(SETTINGS[key], value) for key, value in table.items()}, lines)
+
+
+def _meant_by(setting: Setting, value: Any) -> Any:
+    """A value of a file as we have it. On a command line the shell knows what ~ is."""
+    if setting.kind == PATH:
+        return os.path.expanduser(value) if value.startswith("~") else value
+    return tuple(value) if setting.kind == WORDS else value
 
 
 def _line(data: bytes, key: str, shared: bool) -> int:
     """Where `key` is set: tomllib does not tell, so this looks for what most people write."""
     ours = not shared
-    lines = data.decode().splitlines()
+    lines = data.decode("utf-8-sig").splitlines()
     for number, line in enumerate(lines, 1):
         word = line.strip()
         if word.startswith("["):
@@ -239,17 +267,25 @@ def _wrong(setting: Setting, value: object) -> str:
     elif setting.kind == COUNT:
         fine, wanted = type(value) is int and value >= 1, "a number that is at least 1"
     elif setting.kind == PATH:
-        fine, wanted = isinstance(value, str) and value != "", "a path"
+        fine, wanted = value != "" and _is_word(value), "a path"
     else:
-        fine, wanted = isinstance(value, list) and all(isinstance(word, str) for word in value), "a list of strings"
+        fine, wanted = isinstance(value, list) and all(map(_is_word, value)), "a list of strings"
     if fine:
         return ""
     hint = meant(value, setting.choices) if isinstance(value, str) else ""
     return f"takes {wanted}, not {_toml(value)}{hint}"
 
 
+def _is_word(value: object) -> bool:
+    """What a path or a command can hold."""
+    return isinstance(value, str) and "\0" not in value
+
+
 def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else f"{value}"
+    """Nothing of it moves the cursor."""
+    if isinstance(value, str):
+        return f"'{value}'" if value.isprintable() else repr(value)
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _unusable(what: str, path: str = "", line: int = 0, column: int = 1) -> SettingError:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from instrument import ccparser, ccwords, cli, launcher, options, settings
 from instrument.commands import COMMANDS, RUN
-from tests.toolchain import INCLUDE, instrument
+from tests.toolchain import INCLUDE, attempt, instrument
 from tests.unit.fakes import lay
 
 KEY = "#include <static_call.h>\nint add(int);\nDECLARE_STATIC_CALL(op, add);\n"
@@ -55,7 +57,13 @@ def test_the_nearest_file_is_read_alone(here: Path) -> None:
         (".instrument.toml", "\nflags = '-O2'\n", ".instrument.toml:2:1: error: "
          "flags: takes a list of strings, not '-O2' "),
         (".instrument.toml", "mode = \n", ".instrument.toml:1:8: error: invalid value "),
-        (".instrument.toml", "[tool.instrument]\n", ".instrument.toml:1:1: error: unknown setting 'tool' "),
+        (".instrument.toml", "[tool.instrument]\n", ".instrument.toml:1:1: error: "
+         "unknown setting 'tool'; in .instrument.toml settings stand without a table "),
+        (".instrument.toml", "flags = ['a', 'b\\u0000']\n".replace("'", '"'), ".instrument.toml:1:1: error: "
+         "flags: takes a list of strings, not ['a', 'b\\x00'] "),
+        (".instrument.toml", '"\\u001b[31m" = 1\n', ".instrument.toml:1:1: error: unknown setting '\\x1b[31m' "),
+        (".instrument.toml", 'layout = "bare"\n', "instrument: error: layout bare (.instrument.toml:1) is for mode "
+         "direct: what instrument writes itself has prefixes "),
         ("pyproject.toml", "[tool.other]\nstrikt = 1\n[tool.instrument]\nstrikt = 1\n",
          "pyproject.toml:4:1: error: unknown setting 'strikt'; did you mean strict? "),
         ("pyproject.toml", "[tool]\ninstrument = 1\n", "pyproject.toml:1:1: error: [tool.instrument] is no table "),
@@ -69,6 +77,31 @@ def test_a_setting_that_cannot_be_used(
     assert capsys.readouterr().err == f"{said}[IN016]\n"
     assert run("config") == 2
     assert run("a.c", "-o", "out", "--isolated") == 0
+
+
+def test_what_editors_and_others_put_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    Path(".instrument.toml").write_bytes(b'\xef\xbb\xbfmode = "direct"\r\nlog = "~/log"\r\n')
+    found = settings.find(".")
+    assert found and found.values == {"mode": "direct", "log": "/home/me/log"} and found.lines["log"] == 2
+    Path(".instrument.toml").write_bytes(b'mode = "direct"\nlog = "\xff"\n')
+    with pytest.raises(settings.SettingError, match="not UTF-8") as told:
+        settings.find(".")
+    assert (told.value.line, told.value.column) == (2, 8)
+    Path(".instrument.toml").unlink()
+    os.mkfifo(".instrument.toml")
+    with pytest.raises(settings.SettingError, match=r"cannot read \.instrument\.toml: it is no regular file"):
+        settings.find(".")
+
+
+def test_a_working_directory_that_is_gone_is_told(here: Path) -> None:
+    lay(here, {"a.c": CALL})
+    for words in (("config",), (f"{here}/a.c", "-n"), ("doctor",), ("cc", "--", "gcc", INCLUDE, "-c", f"{here}/a.c")):
+        command = [sys.executable, "-m", "instrument", *words]
+        program = f"import os; os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); os.execv({command[0]!r}, {command})"
+        done = attempt([sys.executable, "-c", program])
+        said = "instrument: error: the working directory is not there any more\n"
+        assert (done.returncode, done.stderr) == (2, said), words
 
 
 def test_whose_value_wins(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
