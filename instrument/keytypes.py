@@ -34,7 +34,7 @@ DECLARED = re.compile(_PROBE + rb"(?<![\w$]__scp_)(" + NAME + rb")")
 # gcc's, for what the psABI says of all files; a callee compiled with one may not keep what a wrapper counts on.
 _CONVENTION_OPTION = re.compile(r"-f(?:call-used|call-saved|fixed)-.+|-f(?:pcc|reg)-struct-return")
 
-_MARKER = re.compile(rb'^# (?P<line>\d+) (?P<path>"[^"\n]*")', re.MULTILINE)
+_MARKER = re.compile(rb'^# (?P<line>\d+) (?P<path>"(?:[^"\\\n]|\\.)*")', re.MULTILINE)
 
 _CONVENTION_CHECK, _EXACT_CHECK = "__scc", "__sce"
 

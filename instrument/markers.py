@@ -61,9 +61,14 @@ def marks(text: bytes) -> list[Mark]:
 
 @cache
 def _path(marker: bytes) -> str:
-    """A line marker's file name; the compilers escape quotes and backslashes, and gcc other bytes in octal."""
-    plain = re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8)]) if len(m[1]) == 3 else bytes(m[1]), marker)
-    return os.fsdecode(plain)
+    """A line marker's file name; the compilers escape quotes and backslashes, gcc other bytes in octal, clang tabs
+    and newlines by letters."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3}|.)", _unescaped, marker))
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    what = escape[1]
+    return bytes([int(what, 8)]) if len(what) == 3 else {b"t": b"\t", b"n": b"\n"}.get(what, what)
 
 
 def entry(unit: Unit, include_dir: Path, markers: Sequence[Mark]) -> Mark | None:

@@ -447,6 +447,14 @@ def test_the_compiler_s_words_name_the_user_s_files(grow: Grow) -> None:
     assert "instrument-" not in finding.detail
 
 
+@pytest.mark.parametrize("name", ['say "when" \\', "a\tb"])
+def test_a_directory_of_an_odd_name(name: str, grow: Grow) -> None:
+    """Line markers have such names escaped, each compiler in its own way."""
+    call = "int f(void) { return static_call(key)(1); }\n"
+    told = grow({f"{name}/a.c": KEY + call, f"{name}/b.c": KEY + call}).resolve(f"{name}/a.c", f"{name}/b.c")
+    assert told.keys["key"].type == UNARY
+
+
 def test_a_missing_header(grow: Grow) -> None:
     (finding,) = grow({"a.c": KEY + '#include "nowhere.h"\n'}).fails("a.c")
     assert finding.code == "IN001"
