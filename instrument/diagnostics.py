@@ -28,6 +28,16 @@ def _error(findings: tuple[Finding, ...], status: int) -> InstrumentError:
     return InstrumentError(*findings, status=status)
 
 
+def visible(text: str) -> str:
+    """`text` as a terminal may be given it: what moves its cursor, colours it or turns the direction of writing is
+    spelled out, as in <U+202E>. A tab stays, and a byte that is no UTF-8 in a file's name."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\t" or "\udc80" <= c <= "\udcff" else f"<U+{ord(c):04X}>" for c in text
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One diagnostic. `detail` is text shown as it is beneath it (a compiler's own words); `also` are notes that have
@@ -48,11 +58,11 @@ class Finding:
         lines = [f"{where}{self.severity}: {self.message} [{self.code}]"]
         if self.place and source_line is not None:
             shown = source_line.rstrip("\r\n")
-            pad = "".join("\t" if c == "\t" else " " for c in shown[: self.place.column - 1])
+            pad = "".join("\t" if c == "\t" else " " for c in visible(shown[: self.place.column - 1]))
             lines += [f"  {shown}", f"  {pad}^"]
         if self.detail:
             lines += ["  | " + line for line in self.detail.rstrip().splitlines()]
         lines += [f"  note: {note}" for note in self.notes]
         if self.fix:
             lines.append(f"  fix: {self.fix}")
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))

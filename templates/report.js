@@ -12,7 +12,9 @@
 	const facets = {
 		file: (s) => [s[PATH]], key: (s) => s[KEYS], form: (s) => [s[FORM]], code: (s) => s[CODES],
 	};
+	// Without a prototype: what the address asks for must not find what every object has.
 	const orders = {
+		__proto__: null,
 		place: () => "", function: (s) => s[FUNCTION], key: (s) => s[KEYS].join(" "), form: (s) => s[FORM],
 		why: (s) => s[CODES].join(" "),
 	};
@@ -27,12 +29,14 @@
 		show();
 	}
 
+	const sorted = (now) => now.get("sort") in orders ? now.get("sort") : "place";
+
 	function chosen(now) {
 		const words = (now.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
 		const wanted = Object.entries(facets).filter(([name]) => now.get(name));
 		const found = sites.filter((s) => wanted.every(([name, of]) => of(s).includes(now.get(name))) &&
 			(!words.length || words.every((word) => searched(s).includes(word))));
-		const order = orders[now.get("sort")] || orders.place, sign = now.get("down") ? -1 : 1;
+		const order = orders[sorted(now)], sign = now.get("down") ? -1 : 1;
 		const keyed = found.map((s, i) => [order(s), i, s]);
 		keyed.sort((a, b) => sign * (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : order === orders.place ? a[1] - b[1] : 0) ||
 			a[1] - b[1]);
@@ -91,11 +95,12 @@
 				input.value = value;
 		}
 		const count = (n) => n.toLocaleString("en");
-		byId("shown").textContent = found.length === sites.length ? `All ${count(sites.length)} calls` :
+		byId("shown").textContent = !sites.length ? "The sources of this run have no static calls." :
+			found.length === sites.length ? `All ${count(sites.length)} calls` :
 			`${count(found.length)} of ${count(sites.length)} calls`;
 		for (const button of table.tHead.querySelectorAll("button")) {
 			const head = button.parentNode;
-			if ((now.get("sort") || "place") === button.dataset.sort)
+			if (sorted(now) === button.dataset.sort)
 				head.setAttribute("aria-sort", now.get("down") ? "descending" : "ascending");
 			else
 				head.removeAttribute("aria-sort");
@@ -127,9 +132,12 @@
 	table.tHead.addEventListener("click", (event) => {
 		const sort = event.target.dataset.sort, now = asked();
 		if (sort)
-			ask({ sort, down: (now.get("sort") || "place") === sort && !now.get("down") ? "1" : "", page: "" });
+			ask({ sort, down: sorted(now) === sort && !now.get("down") ? "1" : "", page: "" });
 	});
-	window.addEventListener("hashchange", () => { show(); byId("calls-h").scrollIntoView(); });
+	// The focus goes along, or the next Tab would lead back up to behind the link.
+	const enter = () => { byId("calls-h").focus(); byId("calls-h").scrollIntoView(); };
+	window.addEventListener("hashchange", () => { show(); enter(); });
+	document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); enter(); });
 
 	// Light or dark: as the system has it, until the button says otherwise. A page from a file may have no storage.
 	const theme = byId("theme"), root = document.documentElement;

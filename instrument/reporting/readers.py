@@ -4,23 +4,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TypeVar
 from urllib.parse import quote
 
 from instrument import templates
-from instrument.reporting.model import Report, Site, said, shown
+from instrument.diagnostics import visible
+from instrument.reporting.model import Excerpt, Report, Site, said, shown
 
 _BARS = 20
 """Files that have a bar of their own."""
 
 
+_Part = TypeVar("_Part")
+
+
+def _visible(part: _Part) -> _Part:
+    """`part` of a report with all of its text fit for a terminal or a page, and its carets where they belong."""
+    value: object = part
+    if isinstance(value, str):
+        value = visible(value)
+    elif isinstance(value, Excerpt):
+        value = Excerpt(visible(value.text), len(visible(value.text[: value.caret])))
+    elif isinstance(value, tuple):
+        value = tuple(map(_visible, value))
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = replace(value, **{field.name: _visible(getattr(value, field.name)) for field in fields(value)})
+    return value  # type: ignore[return-value]
+
+
 def as_text(report: Report) -> str:
     """A table of the keys, and each call with its line."""
+    report = _visible(report)
     return templates.render("report.txt.j2", report=report, forms=_forms(report), said=said).decode(errors="replace")
 
 
 def as_html(report: Report) -> str:
     """The page. Its table of calls is made by its script, some hundred at a time, from data in the page."""
+    report = _visible(report)
     page = templates.page(
         "report.html.j2",
         report=report,

@@ -101,6 +101,51 @@ def test_the_page_needs_nothing_but_itself(page: Path) -> None:
     assert all(known.get("scope") for tag, known in found.tags if tag == "th")
 
 
+def measured(page: Path, folder: Path, asked: str, width: int, ask: str) -> str:
+    """What the expression `ask` is in the page, in a window of `width` pixels."""
+    copy = folder / "measured.html"
+    copy.write_text(page.read_text().replace("</body>", f"<script>document.title = {ask};</script></body>"))
+    # Headless Chromium has no window below 500 pixels.
+    browser = [word for word in BROWSER if not word.startswith("--window-size")]
+    shown = run(
+        [
+            *browser,
+            f"--window-size={width},900",
+            f"--user-data-dir={folder}/browser",
+            "--dump-dom",
+            f"file://{copy}#{asked}",
+        ]
+    )
+    return re.findall(r"<title>(.*?)</title>", shown)[0]
+
+
+@pytest.mark.parametrize("width", [1280, 600])
+def test_long_names_leave_room(width: int, tmp_path: Path) -> None:
+    folder = of.lay(tmp_path / "project", **{f"{'long_' * 40}.c": MANY.replace("many", "many" * 20)})
+    assert of.run(folder) == 0
+    assert of.report(folder, "-o", "report.html") == ""
+    sizes = (
+        "[...document.querySelectorAll('svg'), document.documentElement].map((e) => e.scrollWidth || e.clientWidth)"
+    )
+    sizes = sizes.replace("e.scrollWidth || e.clientWidth", "Math.round(e.getBoundingClientRect().width)")
+    *bars, whole = map(int, measured(folder / "report.html", tmp_path, "", width, f"{sizes}.join()").split(","))
+    assert len(bars) == 3 and min(bars) > whole / 3
+    last = "document.querySelector('#calls tbody td:last-child').getBoundingClientRect().right"
+    assert float(measured(folder / "report.html", tmp_path, "", width, last)) <= whole
+
+
+def test_an_order_that_there_is_not_is_the_usual_one(page: Path, tmp_path: Path) -> None:
+    found = dom(page, tmp_path, "sort=__proto__")
+    assert found.shown == "All 455 calls" and len(found.calls()) == 200
+    assert [known["aria-sort"] for _, known in found.tags if "aria-sort" in known] == ["ascending"]
+
+
+def test_the_focus_goes_where_a_link_leads(page: Path, tmp_path: Path) -> None:
+    for link in (".skip", ".totals a"):
+        go = f"document.querySelector('{link}').click(), dispatchEvent(new Event('hashchange'))"
+        assert measured(page, tmp_path, "", 1280, f"({go}, document.activeElement.id)") == "calls-h"
+
+
 def luminance(colour: str) -> float:
     def linear(part: int) -> float:
         return part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4

@@ -81,6 +81,24 @@ def test_text_points_at_the_calls(project: Path) -> None:
     assert "  calls: 3 inline-asm, 1 trampoline, 1 inactive" in lines
 
 
+def test_what_turns_a_terminal_round_is_spelled_out(tmp_path: Path) -> None:
+    call = "int odd(void) { return /* \x1b[31m\u202e */ static_call(narrow)(1); }\n"
+    text = '#include <static_call.h>\n#include "hooks.h"\n' + call
+    of.lay(tmp_path, **{"a\u202e\x1b.c": text})
+    assert of.run(tmp_path) == 0
+    found = of.report(tmp_path)
+    assert "\x1b" not in found and "\u202e" not in found
+    lines = found.splitlines()
+    (at,) = (i for i, line in enumerate(lines) if line.startswith("src/a<U+202E><U+001B>.c:3:"))
+    assert "/* <U+001B>[31m<U+202E> */" in lines[at + 1]
+    assert lines[at + 1][lines[at + 2].index("^") :].startswith("static_call(narrow)")
+    assert of.report(tmp_path, "-o", "report.html") == ""
+    page = (tmp_path / "report.html").read_text()
+    assert "\x1b" not in page and "\u202e" not in page and "src/a&lt;U+202E&gt;" in page
+    paths = {site["place"]["path"] for site in of.as_json(tmp_path)["sites"]}
+    assert "src/a\u202e\x1b.c" in paths
+
+
 def why(project: Path) -> str:
     return next(str(key["why"]) for key in of.as_json(project)["keys"] if key["why"])
 
