@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Addresses -> source lines, from .debug_line alone (DWARF 2 to 5, section 6.2). Knows nothing of static calls.
 
-By hand, since elftools decodes a whole unit's table row by row, of every unit that may hold the address. Here each
-sequence's beginning is found by the bytes that every assembler begins one with, and only those are run that hold a
-wanted address.
+By hand, since elftools decodes the tables of every unit that may hold the address. Here the units are found by the
+bytes with which every assembler sets an address, and only those are run that may hold a wanted one.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 Place = tuple[str, int]
 """A file's path, as the compiler was given it, and a line from 1."""
+Row = tuple[int, int, int]
+"""An address, a file's number, a line."""
 
 _SET_ADDRESS = re.compile(rb"\x00\x09\x02(?=(.{8}))", re.DOTALL)
-_END, _AHEAD = b"\x00\x01\x01", 16
 # Bytes of the forms that a file's or directory's entry may have in DWARF 5.
 _FIXED = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x1E: 16, 0x0E: 4, 0x1F: 4, 0x17: 4}
 _STRING, _UDATA, _BLOCK, _STRP, _LINE_STRP = 0x08, 0x0F, 0x09, 0x0E, 0x1F
@@ -65,55 +65,34 @@ class Unit:
 
 def places(sections: Sections, wanted: Collection[int]) -> dict[int, Place]:
     """The line of each wanted address that the tables know; damaged tables know nothing."""
-    if not wanted or not sections.line:
-        return {}
     found: dict[int, Place] = {}
-    for unit, at, addresses in _sequences(sections, wanted):
-        try:
-            rows = list(_rows(sections.line, at, unit))
-        except (IndexError, ValueError, struct.error):
-            continue
-        for address in addresses:
-            if (place := _among(rows, address, unit)) is not None:
-                found[address] = place
+    for unit, addresses in units(sections, wanted).values():
+        # Of what the linker has left out the sequence stays, with addresses from 0; the nearest one is right.
+        for rows in sorted(_sequences(sections.line, unit), key=lambda rows: rows[0][0]):
+            for address in addresses[bisect_left(addresses, rows[0][0]) : bisect_left(addresses, rows[-1][0])]:
+                if (place := _among(rows, address, unit)) is not None:
+                    found[address] = place
     return found
 
 
 def units(sections: Sections, wanted: Collection[int]) -> dict[int, tuple[Unit, list[int]]]:
-    """The tables that tell of the wanted addresses, by their offsets in .debug_line."""
+    """The tables that may tell of the wanted addresses, by their offsets in .debug_line, with these in order: of each
+    address the one that names the last address before it."""
+    named = []
+    for unit in _units(sections) if wanted else ():
+        for match in _SET_ADDRESS.finditer(sections.line, unit.start, unit.end):
+            named.append((struct.unpack("<Q", match[1])[0], unit))
+    named.sort(key=lambda item: item[0])
+    keys = [address for address, _ in named]
     found: dict[int, tuple[Unit, list[int]]] = {}
-    for unit, _, addresses in _sequences(sections, wanted):
-        found.setdefault(unit.offset, (unit, []))[1].extend(addresses)
+    for address in sorted(wanted):
+        if (index := bisect_right(keys, address) - 1) >= 0:
+            unit = named[index][1]
+            found.setdefault(unit.offset, (unit, []))[1].append(address)
     return found
 
 
-def _sequences(sections: Sections, wanted: Collection[int]) -> Iterator[tuple[Unit, int, list[int]]]:
-    """Where in .debug_line the sequences begin that may hold wanted addresses: those that begin last before them."""
-    starts = []
-    for unit in _units(sections):
-        for match in _SET_ADDRESS.finditer(sections.line, unit.start, unit.end):
-            begin = _begin(sections.line, match.start(), unit)
-            starts.append((struct.unpack("<Q", match[1])[0], begin, unit))
-    starts.sort(key=lambda item: item[0])
-    keys = [start for start, _, _ in starts]
-    asked: dict[int, list[int]] = {}
-    for address in wanted:
-        if (index := bisect_right(keys, address) - 1) >= 0:
-            asked.setdefault(index, []).append(address)
-    for index, addresses in asked.items():
-        yield starts[index][2], starts[index][1], addresses
-
-
-def _begin(data: bytes, at: int, unit: Unit) -> int:
-    """A sequence begins behind the end of the last one; clang names its file there, before it sets the address."""
-    near = max(unit.start, at - _AHEAD)
-    end = data.rfind(_END, near, at)
-    if end >= 0:
-        return end + len(_END)
-    return near if near == unit.start else at
-
-
-def _among(rows: list[tuple[int, int, int]], address: int, unit: Unit) -> Place | None:
+def _among(rows: list[Row], address: int, unit: Unit) -> Place | None:
     """By the last row that is not behind the address; the last of all only tells where the sequence ends."""
     index = bisect_right(rows, address, key=lambda row: row[0]) - 1
     if not 0 <= index < len(rows) - 1 or not rows[index][2]:
@@ -124,8 +103,26 @@ def _among(rows: list[tuple[int, int, int]], address: int, unit: Unit) -> Place 
 # ---- the machine that makes the rows ----------------------------------------------------------------
 
 
-def _rows(data: bytes, at: int, unit: Unit) -> Iterator[tuple[int, int, int]]:
-    """(address, file, line) of the sequence that begins at `at`."""
+def _sequences(data: bytes, unit: Unit) -> Iterator[list[Row]]:
+    """The sequences of a table, each as its rows; of a damaged one those before the damage.
+
+    From the table's beginning on: an address is set also in the middle of a sequence (gas does it where it does not
+    know yet how far two functions are apart), with the file and line that are reached by then.
+    """
+    rows: list[Row] = []
+    try:
+        for row in _rows(data, unit):
+            rows.append(row[:3])
+            if row[3]:
+                yield rows
+                rows = []
+    except (IndexError, struct.error):
+        return
+
+
+def _rows(data: bytes, unit: Unit) -> Iterator[tuple[int, int, int, bool]]:
+    """(address, file, line, whether a sequence ends)."""
+    at = unit.start
     address, file, line = 0, 1, 1
     while at < unit.end:
         opcode = data[at]
@@ -133,17 +130,17 @@ def _rows(data: bytes, at: int, unit: Unit) -> Iterator[tuple[int, int, int]]:
         if opcode >= unit.opcodes:
             step, more = divmod(opcode - unit.opcodes, unit.width)
             address, line = address + step * unit.least, line + unit.base + more
-            yield address, file, line
+            yield address, file, line, False
         elif opcode == 0:
             length, at = _uleb(data, at)
             if data[at] == 1:
-                yield address, file, line
-                return
+                yield address, file, line, True
+                address, file, line = 0, 1, 1
             if data[at] == 2:
                 address = int.from_bytes(data[at + 1 : at + length], "little")
             at += length
         elif opcode == 1:
-            yield address, file, line
+            yield address, file, line, False
         elif opcode == 2:
             step, at = _uleb(data, at)
             address += step * unit.least
@@ -194,6 +191,8 @@ def _unit(sections: Sections, offset: int, at: int, end: int) -> Unit | None:
     least = data[at]
     at += 3 if version >= 4 else 2
     base, width, opcodes = struct.unpack_from("<bBB", data, at)
+    if not width:
+        return None
     lengths = data[at + 3 : at + 2 + opcodes]
     at += 2 + opcodes
     if version >= 5:
