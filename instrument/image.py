@@ -12,16 +12,17 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
-from instrument import inlined, lines, symbols
+from instrument import inlined, lines, objectfile, symbols
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.memory import Unreadable
 from instrument.symbols import Symbols
 
-_ALLOC, _EXECUTABLE, _COMPRESSED = 2, 4, 0x800
+_ALLOC, _EXECUTABLE = 2, 4
 _NOBITS, _RELA = "SHT_NOBITS", "SHT_RELA"
 _NOWHERE, _NEAR = 0x7FF0_0000_0000, 0x4000_0000
 """Where symbols are put that are some other file's: no program is there; and for an object file, whose calls are to
@@ -62,7 +63,6 @@ class Image:
     relays: dict[int, int] = field(default_factory=dict)
     segments: list[tuple[int, int, int]] = field(default_factory=list)
     debug: Callable[[str], bytes] = lambda name: b""
-    dwarf: Callable[[], Any] = lambda: None
     _starts: list[int] = field(default_factory=list)
 
     def arrange(self) -> None:
@@ -110,7 +110,7 @@ class Image:
         found = lines.places(tables, wanted)
         if not any(inlined.WRAPPER in self.debug(name) for name in (".debug_str", ".debug_info")):
             return found
-        return found | inlined.calls(self.dwarf, tables, wanted & found.keys())
+        return found | inlined.calls(lambda: objectfile.information(self.debug), tables, wanted & found.keys())
 
 
 def refuse(path: str, why: str) -> InstrumentError:
@@ -152,6 +152,20 @@ def check(path: str, data: bytes, size: int | None = None) -> None:
         raise refuse(path, f"it is truncated: it has {size} bytes, and its header tells of {end}")
 
 
+def _undamaged(section: Callable[[str], bytes]) -> Callable[[str], bytes]:
+    """What is read of a file beyond what it is inspected by is an aid: where it is damaged there is none."""
+
+    @cache
+    def read(name: str) -> bytes:
+        try:
+            return section(name)
+        except Exception:
+            # A bad index, a stream that does not decompress, a section that ends too early.
+            return b""
+
+    return read
+
+
 def _machine(number: int) -> str:
     from elftools.elf.enums import ENUM_E_MACHINE
 
@@ -176,8 +190,7 @@ def _linked(path: str, elf: Any) -> Image:
         raise refuse(path, "it has no section headers, by which its tables are found")
     image = Image(path, "program" if _is_program(elf) else "library", sections, symbols.read(elf), segments=headers)
     image.arrange()
-    image.dwarf = elf.get_dwarf_info
-    image.debug = lambda name: _contents(elf, name)
+    image.debug = _undamaged(lambda name: _contents(elf, name))
     _fix(image, elf)
     for section in image.sections:
         if section.executable and section.name.startswith(".plt"):
@@ -235,6 +248,7 @@ def _object(path: str, elf: Any) -> Image:
     bases: dict[int, int] = {}
     parts: dict[int, bytearray] = {}
     address = 0x1000
+    # Made once: elftools takes 30 us for each, and an object may have one for each call.
     headers = list(enumerate(elf.iter_sections()))
     for number, section in sorted(headers, key=lambda item: _table_name(item[1])):
         if section["sh_type"] != _NOBITS and section["sh_offset"] + section["sh_size"] > size:
@@ -248,10 +262,9 @@ def _object(path: str, elf: Any) -> Image:
             parts[number] = bytearray(section.data())
         address += section["sh_size"]
     image = Image(path, "object", [], Symbols())
-    linker = _Linker(image, elf, bases, parts)
+    linker = _Linker(image, elf, [section for _, section in headers], bases, parts)
     linker.link()
-    image.debug = linker.debug
-    image.dwarf = linker.dwarf
+    image.debug = _undamaged(linker.debug)
     joined: dict[str, Section] = {}
     for number, section in headers:
         if not parts.get(number):
@@ -275,34 +288,31 @@ def _table_name(section: Any) -> str:
 class _Linker:
     """Applies an object file's relocations to its sections where they were laid out."""
 
-    def __init__(self, image: Image, elf: Any, bases: dict[int, int], parts: dict[int, bytearray]) -> None:
-        self._image, self._elf, self._bases, self._parts = image, elf, bases, parts
+    def __init__(
+        self, image: Image, elf: Any, sections: list[Any], bases: dict[int, int], parts: dict[int, bytearray]
+    ) -> None:
+        self._image, self._elf, self._sections, self._bases, self._parts = image, elf, sections, bases, parts
+        self._relocations: dict[int, list[Any]] = {}
+        for section in sections:
+            if section["sh_type"] == _RELA:
+                self._relocations.setdefault(section["sh_info"], []).append(section)
         self._slots: dict[int, int] = {}
         self._tables: dict[int, list[int]] = {}
 
     def link(self) -> None:
-        for section in self._elf.iter_sections():
-            if section["sh_type"] == _RELA and section["sh_info"] in self._parts:
-                number = section["sh_info"]
-                self._apply(section, self._parts[number], self._bases[number])
+        for number, tables in self._relocations.items():
+            if number in self._parts:
+                for relocations in tables:
+                    self._apply(relocations, self._parts[number], self._bases[number])
 
     def debug(self, name: str) -> bytes:
-        for number, section in enumerate(self._elf.iter_sections()):
+        for number, section in enumerate(self._sections):
             if section.name == name:
                 data = bytearray(section.data())
-                for relocations in self._elf.iter_sections():
-                    if relocations["sh_type"] == _RELA and relocations["sh_info"] == number:
-                        self._apply(relocations, data, 0)
+                for relocations in self._relocations.get(number, ()):
+                    self._apply(relocations, data, 0)
                 return bytes(data)
         return b""
-
-    def dwarf(self) -> Any:
-        """elftools' view of the debug information; where that is compressed it is not relocated, and of no use."""
-        content = bytearray(self._elf.stream.getbuffer())
-        for section in self._elf.iter_sections():
-            if section.name.startswith(".debug_") and not section["sh_flags"] & _COMPRESSED:
-                content[section["sh_offset"] : section["sh_offset"] + section["sh_size"]] = self.debug(section.name)
-        return ELFFile(io.BytesIO(content)).get_dwarf_info(relocate_dwarf_sections=False)
 
     def _values(self, link: int) -> list[int]:
         if link not in self._tables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
@@ -85,15 +85,20 @@ def debug_information(data: bytes, found: Sequence[Section]) -> Any:
         for i, section in enumerate(found)
         if section.name.startswith(".debug_")
     }
+    return information(lambda name: by_name.get(name, b""))
+
+
+def information(section: Callable[[str], bytes]) -> DWARFInfo:
+    """elftools' view of debug sections, which `section` hands out by name: relocated, uncompressed, empty where there
+    is none."""
     # Which sections it asks for differs between releases; each parameter has the section's name.
     code = DWARFInfo.__init__.__code__
     wanted = [word for word in code.co_varnames[: code.co_argcount] if word.endswith("_sec")]
-    described = {
-        word: DebugSectionDescriptor(io.BytesIO(by_name[name]), name, 0, len(by_name[name]), 0)
-        if (name := f".{word.removesuffix('_sec')}") in by_name
-        else None
-        for word in wanted
-    }
+    described = {}
+    for word in wanted:
+        name = f".{word.removesuffix('_sec')}"
+        data = section(name) if name.startswith(".debug_") else b""
+        described[word] = DebugSectionDescriptor(io.BytesIO(data), name, 0, len(data), 0) if data else None
     return DWARFInfo(config=DwarfConfig(True, "x64", 8), **described)
 
 
