@@ -90,7 +90,7 @@ def sentences() -> Iterable[tuple[str, str]]:
     yield "docs/guide-plugins.md", f"takes {span(of_call('pointer', 'small, far'))} of it"
 
 
-@pytest.mark.parametrize(("page", "sentence"), sentences())
+@pytest.mark.parametrize(("page", "sentence"), list(sentences()))
 def test_a_sentence(page: str, sentence: str) -> None:
     said = sentence in " ".join((ROOT / page).read_text().split())
     assert said, f"{page} must say: {sentence}"
