@@ -107,7 +107,7 @@ def _instrument(words: list[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     parser = options.parser()
     try:
-        arguments, unknown = parser.parse_known_args(words[:cut])
+        arguments, unknown = parser.parse_known_intermixed_args(words[:cut])
         options.refuse_unknown(parser, unknown)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2

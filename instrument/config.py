@@ -43,7 +43,7 @@ def parser() -> Parser:
 
 def main(words: Sequence[str]) -> int:
     cut = list(words).index("--") if "--" in words else len(words)
-    arguments = parser().parse_args(words[:cut])
+    arguments = parser().parse_intermixed_args(words[:cut])
     file = options.file(arguments)
     run = options.settled(arguments, words[cut + 1 :], file)
     compile_ = _launcher(file)

@@ -113,7 +113,7 @@ def parser() -> Parser:
 
 def main(words: Sequence[str]) -> int:
     """The command; a file that cannot be read is reported, and the others are shown."""
-    options = parser().parse_args(words)
+    options = parser().parse_intermixed_args(words)
     status, whole, shown = 0, [], []
     for path in options.paths:
         try:

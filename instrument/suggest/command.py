@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     cut = words.index("--") if "--" in words else len(words)
     options = parser()
     try:
-        arguments = options.parse_args(words[:cut])
+        arguments = options.parse_intermixed_args(words[:cut])
         _refuse(options, arguments)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2

@@ -65,6 +65,12 @@ def test_a_tree_is_copied_and_its_calls_are_rewritten(project: Path, capsys: pyt
     )
 
 
+def test_sources_may_stand_behind_options(project: Path) -> None:
+    assert run(project / "main.c", "-o", "out", project / "ops.c", "--quiet") == 0
+    assert Path("out/main.c").exists() and Path("out/ops.c").exists()
+    assert run("-o", "out", project / "ops.c", "--check", project / "main.c") == 0
+
+
 def test_quiet_is_silent(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(project, "-o", "out", "-q") == 0
     assert capsys.readouterr() == ("", "")
