@@ -86,3 +86,12 @@ def test_without_the_tool_nothing_is_patched(project: Path) -> None:
     """As troubleshooting.md says of taking it out again: the same sources, the header alone, no runtime."""
     assert shell("cc -O2 -Iinclude $(instrument --cflags) src/*.c -o p && ./p", project) == (0, "")
     assert "no static calls" in shell("instrument inspect p", project)[1]
+
+
+def test_every_variable_is_in_the_reference() -> None:
+    tool = "".join(path.read_text() for path in (ROOT / "instrument").rglob("*.py"))
+    names = {*re.findall(r'environ(?:\.get)?[\[(]"([A-Z_]+)"', tool)} | {"INSTRUMENT_CC"}
+    names |= {*re.findall(r'"(STATIC_CALL_[A-Z]+)"', (ROOT / "c_runtime" / "src" / "policy.c").read_text())}
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert len(names) >= 9
+    assert not [name for name in names if not re.search(rf"`{name}[`=]", page)]
