@@ -6,7 +6,10 @@
  *     DEFINE_STATIC_CALL(key, func);           in one C file: it calls func until it is updated
  *     DEFINE_STATIC_CALL_NULL(key, func);      ... it does nothing until it is updated
  *     DEFINE_STATIC_CALL_RET0(key, func);      ... it returns 0 until it is updated
- *     static_call(key)(args)                   the call; static_call(key, args) is the same (2018 spelling)
+ *     EXPORT_STATIC_CALL(key);                 behind it: other shared objects may call it and change it
+ *     EXPORT_STATIC_CALL_TRAMP(key);           ... they may call it; an update there does not link
+ *     static_call(key)(args)                   the call; static_call(key, args) is the same (2018 spelling; without
+ *                                              arguments it needs -DSTATIC_CALL_2018), as is static_call_mod(key)(args)
  *     static_call_cond(key)(args)              for void functions and keys that may be NULL
  *     static_call_update(key, func)            0, or a negative errno and nothing has changed
  *     static_call_query(key)                   the current target; NULL where it is NULL
@@ -16,6 +19,7 @@
  *     static_call_commit(&t)                   ... all of them, or an error and none; t is empty again either way
  *     static_call_abort(&t)                    ... none of them
  *     static_call_seal()                       no update any more, ever: they return -EPERM
+ *     STATIC_CALL_KEY(key)                     the struct static_call_key; its trampoline is STATIC_CALL_TRAMP(key)
  *
  * The names and meanings are those of the Linux kernel. `func` feeds typeof in DECLARE_, _NULL and _RET0: any
  * expression or type whose type is the function's. This header alone makes every call an atomic load and a call
