@@ -24,7 +24,7 @@ _INTRODUCTION = """\
 # Diagnostics
 
 Written by `instrument explain --markdown`; do not edit. A message ends with its code, and `instrument explain CODE`
-prints what is below. Codes up to IN019 are errors, those from IN020 on reasons why a call has a lower form or keeps
+prints what is below. Codes below IN020 are errors, those from IN020 on reasons why a call has a lower form or keeps
 its text, and those from IN050 on are about binaries and processes. Codes are stable: none is used again for something
 else.
 """

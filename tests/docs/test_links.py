@@ -35,3 +35,17 @@ def test_links_lead_somewhere(document: Path) -> None:
         path = (document.parent / name).resolve() if name else document
         assert path.exists() or path.parent == ROOT / DRAWN, f"{link}: no such file"
         assert not anchor or anchor in headings(path), f"{link}: no such heading"
+
+
+NAMED = re.compile(r"`((?:tests|bench|docs|examples|c_runtime|templates|instrument)/[\w/.-]+\.[a-z0-9]+)\b")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_is_named_is_there(document: Path) -> None:
+    """Files of the repository, and diagnostics' codes."""
+    text = document.read_text()
+    made = ("examples/NAME", "bench/results/NAME")
+    files = [name for name in NAMED.findall(text) if not name.startswith(made)]
+    assert not [name for name in files if not (ROOT / name).exists() and "INxxx" not in name]
+    known = {path.stem for path in (ROOT / "instrument" / "explanations").iterdir()}
+    assert set(re.findall(r"\bIN\d{3}\b", text)) <= known
