@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from instrument.model import Edit, Fate, Scanned, SitePlan
 
@@ -19,10 +20,21 @@ def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
     for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end)):
         if edit.span.start < done:
             raise ValueError(f"edits overlap at byte {edit.span.start}")
-        breaks = b"".join(NEWLINE.findall(data[edit.span.start : edit.span.end]))
-        pieces += [data[done : edit.span.start], edit.text, breaks]
+        breaks = NEWLINE.findall(data[edit.span.start : edit.span.end])
+        pieces += [
+            data[done : edit.span.start],
+            edit.text,
+            _apart([*breaks, data[edit.span.end : edit.span.end + 1]]),
+        ]
         done = edit.span.end
     return b"".join([*pieces, data[done:]])
+
+
+def _apart(breaks: Sequence[bytes]) -> bytes:
+    """The line breaks before the last of `breaks`: a lone carriage return that came to stand before a newline would
+    be one line's end with it."""
+    pairs = pairwise(breaks)
+    return b"".join(b"\r " if mark == b"\r" and behind[:1] == b"\n" else mark for mark, behind in pairs)
 
 
 def rewrite(data: bytes, scanned: Scanned, sites: Sequence[SitePlan], folder: str) -> bytes:

@@ -74,7 +74,10 @@ def rebuilt(run: Run) -> bytes:
     for start, end, text in sorted(edits):
         assert at <= start < end <= len(run.data)
         pieces += [run.data[at:start], text.encode("utf-8", "surrogateescape")]
-        pieces.append(bytes(byte for byte in run.data[start:end] if byte in b"\r\n"))
+        for mark in [*re.findall(rb"\r\n|\r|\n", run.data[start:end]), run.data[end : end + 1]]:
+            # Two ends of lines must not become one.
+            pieces += [b" "] * (mark[:1] == b"\n" and pieces[-1] == b"\r") + [mark]
+        pieces.pop()
         at = end
     return b"".join((*pieces, run.data[at:]))
 

@@ -74,5 +74,5 @@ def test_a_call_on_a_lower_form_fails(repository: Path) -> None:
     wide = (
         KEY + "int wide(int, ...);\nDECLARE_STATIC_CALL(all, wide);\nint f(void) { return static_call(all)(1, 2); }\n"
     )
-    status, said = commit(repository, "src/wide.c", KEY + wide)
+    status, said = commit(repository, "src/wide.c", wide)
     assert status == 1 and "src/wide.c:6:22: error: static_call(all) is left on the trampoline form" in said

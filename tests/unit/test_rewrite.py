@@ -20,6 +20,8 @@ def test_line_breaks_inside_of_a_span_are_kept_behind_it() -> None:
 
 def test_a_lone_carriage_return_is_a_line_as_well() -> None:
     assert apply(b"f(\r  k\r\n\r)(x)\n", [Edit(Span(0, 10), b"W")]) == b"W\r\r\n\r(x)\n"
+    # Not one line's end with what follows it, inside of the span or behind.
+    assert apply(b"f\\\r\\\n(k\r)\n", [Edit(Span(0, 9), b"W")]) == b"W\r \n\r \n"
 
 
 def test_overlapping_edits_are_a_mistake() -> None:
