@@ -45,9 +45,9 @@ COMMANDS = {
     "doctor": Command("check compilers, kernel and environment", "instrument.doctor", "main", "parser", False),
     "explain": Command("say what a code in a message means", "instrument.explain", "main", "parser", False),
     "inspect": Command("show the call sites of binaries", "instrument.inspect", "main", "parser", False),
-    "ps": Command("show what a live process calls", "instrument.ps", "ps", "ps_parser", False),
+    "ps": Command("show what a live process calls", "instrument.ps", "main", "parser", False),
     "report": Command("tell what a run has made of calls", "instrument.reporting.command", "main", "parser", False),
     "suggest": Command("find function pointers that could be static calls", "instrument.suggest.command", "main",
                        "parser", True),
-    "trace": Command("print a live process's updates", "instrument.ps", "trace", "trace_parser", False),
+    "trace": Command("print a live process's updates", "instrument.trace", "main", "parser", False),
 }  # fmt: skip

@@ -128,18 +128,24 @@ def main(words: Sequence[str]) -> int:
             terminal.say("\n".join(finding.render() for finding in error.findings))
     if options.json:
         print(json.dumps([as_json(found, options.sort) for found in shown], indent=1, sort_keys=True))
-    wrong = [finding for found in shown for finding in findings(found)]
     sys.stdout.flush()
-    for finding in wrong[:_MOST_SHOWN]:
-        terminal.say(finding.render())
-    if len(wrong) > _MOST_SHOWN:
-        print(f"instrument: and {len(wrong) - _MOST_SHOWN} more; --json has all of them", file=sys.stderr)
+    wrong = complain(*shown)
     unknown = idle(options.key, whole)
     for finding in unknown:
         terminal.say(finding.render())
     status = 2 if unknown else status
     failed = (options.strict and wrong) or (options.patched_only and any(found.left for found in shown))
     return status or int(bool(failed))
+
+
+def complain(*shown: Binary) -> list[Finding]:
+    """Say where tables and text disagree."""
+    wrong = [finding for found in shown for finding in findings(found)]
+    for finding in wrong[:_MOST_SHOWN]:
+        terminal.say(finding.render())
+    if len(wrong) > _MOST_SHOWN:
+        print(f"instrument: and {len(wrong) - _MOST_SHOWN} more; --json has all of them", file=sys.stderr)
+    return wrong
 
 
 def findings(found: Binary) -> Iterator[Finding]:
@@ -340,6 +346,7 @@ def as_json(found: Binary, sort: str) -> dict[str, Any]:
                 "address": key.address if laid_out else None,
                 "trampoline": key.trampoline if laid_out else None,
                 "target": target(found, key.target),
+                "target_address": key.target if laid_out else None,
                 "sites": sites[key.name],
                 "on_trampoline": left[key.name],
                 "reasons": list(found.reasons.get(key.name, ())),
@@ -358,7 +365,7 @@ def _left_json(found: Binary, row: Row) -> dict[str, Any]:
     return {
         "key": row.key,
         "address": row.address if found.kind != "object" else None,
-        "section": found.section(row.address),
+        "section": None if found.runtimes else found.section(row.address),
         "instruction": row.form,
         "function": row.function,
         "file": row.at or None,

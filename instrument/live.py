@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._proc = Path("/proc") / str(pid)
+        self._proc = _entry(pid)
         try:
             self.program = str((self._proc / "exe").readlink())
             with (self._proc / "exe").open("rb") as file:
@@ -34,7 +34,7 @@ class Process:
         except OSError as error:
             raise self._refusal(error) from None
         self.name = f"{pid} {self.program}"
-        self._vm = _vm_reader(pid)
+        self._vm = _vm_reader(int(self._proc.name))
         self._mem: int | None = None
         if not self._mappings:
             raise self._refuse("it has no memory any more: it is ending")
@@ -53,6 +53,13 @@ class Process:
         if not self._mappings:
             raise self._refuse("it has ended")
         return self._mappings != before
+
+    def alive(self) -> bool:
+        """Whether it still runs, be it something else, and by another thread."""
+        try:
+            return bool((_entry(self.pid) / "maps").read_bytes())
+        except OSError:
+            return False
 
     def memory(self) -> Cached:
         return Cached(self._fetch)
@@ -144,6 +151,18 @@ class Process:
             "the program may be set-user-id or have said so (PR_SET_DUMPABLE), or this is a container or sandbox "
             "without CAP_SYS_PTRACE",
         )
+
+
+def _entry(pid: int) -> Path:
+    """Where /proc tells of the process: at its first thread, or at another where that has ended before the rest."""
+    leader = Path("/proc") / str(pid)
+    if os.access(leader / "exe", os.F_OK):
+        return leader
+    try:
+        threads = sorted((leader / "task").iterdir())
+    except OSError:
+        return leader
+    return next((thread for thread in threads if os.access(thread / "exe", os.F_OK)), leader)
 
 
 _ALLOWED = {"1": "its parents", "2": "who has CAP_SYS_PTRACE"}
