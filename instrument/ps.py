@@ -28,21 +28,29 @@ if TYPE_CHECKING:
 _FALLBACKS = description.COUNTERS[11:]
 
 
-def parser() -> Parser:
+def of_process(command: str, about: str, status: str) -> Parser:
+    """The parser of a command that looks into a process: whose, and which keys."""
     from instrument.arguments import Parser
 
-    parser = Parser(
-        prog="instrument ps",
-        description="Show what a live process calls by its static calls. It is only read, never stopped.",
-        epilog="Exit status: 0 fine; 2 a process that cannot be looked into, or no such key.",
+    made = Parser(prog=f"instrument {command}", description=about, epilog=f"Exit status: {status}.")
+    made.add_argument("pid", metavar="PID", type=int)
+    made.add_argument(
+        "-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated"
     )
-    add = parser.add_argument
-    add("pid", metavar="PID", type=int)
-    add("-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated")
+    return made
+
+
+def parser() -> Parser:
+    made = of_process(
+        "ps",
+        "Show what a live process calls by its static calls. It is only read, never stopped.",
+        "0 fine; 2 a process that cannot be looked into, or no such key",
+    )
+    add = made.add_argument
     add("--sites", action="store_true", help="each site as well")
     add("--json", action="store_true", help="everything, for programs; a line each time with --watch")
     add("--watch", metavar="SECONDS", nargs="?", type=seconds, const=1.0, help="again and again (default: every 1)")
-    return parser
+    return made
 
 
 def seconds(text: str) -> float:

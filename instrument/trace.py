@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from instrument import terminal
 from instrument.binary import Binary
 from instrument.diagnostics import InstrumentError
-from instrument.ps import key_rows, seconds
+from instrument.ps import key_rows, of_process, seconds
 from instrument.selection import chosen, idle
 from instrument.watched import Watched, obstacle
 
@@ -22,19 +22,15 @@ if TYPE_CHECKING:
 
 
 def parser() -> Parser:
-    from instrument.arguments import Parser
-
-    parser = Parser(
-        prog="instrument trace",
-        description="Print a live process's updates as they happen; of several between two looks only the last.",
-        epilog="Exit status: 0 the process has ended or become another; 2 a process that cannot be looked into.",
+    made = of_process(
+        "trace",
+        "Print a live process's updates as they happen; of several between two looks only the last.",
+        "0 the process has ended or become another; 2 a process that cannot be looked into",
     )
-    add = parser.add_argument
-    add("pid", metavar="PID", type=int)
-    add("-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated")
+    add = made.add_argument
     add("--interval", metavar="SECONDS", type=seconds, default=0.02, help="between two looks (default: %(default)s)")
     add("--json", action="store_true", help="a line of JSON for each change")
-    return parser
+    return made
 
 
 @dataclass(frozen=True, slots=True)
