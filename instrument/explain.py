@@ -48,16 +48,39 @@ def title(code: str) -> str | None:
         return None
 
 
+def body(code: str) -> str:
+    """All but the title, as Markdown; empty for an unknown code."""
+    try:
+        return text(code).partition("\n")[2].strip("\n")
+    except OSError:
+        return ""
+
+
+def cause(code: str) -> str:
+    """What stands before the example."""
+    return body(code).partition("\n## ")[0].strip("\n")
+
+
+_TEXT_STAYS = {"IN028", "IN030", "IN031", "IN032", "IN034", "IN036", "IN037", "IN039"}
+
+
 def kind(code: str) -> str:
-    """What the codes of this range have in common."""
-    return "an error" if code < "IN020" else "a reason for a lower form" if code < "IN050" else "about a binary"
+    """What the code is about, in half a line."""
+    if code < "IN020":
+        return "an error"
+    if code == "IN033":
+        return "a call that is not compiled"
+    if code in _TEXT_STAYS:
+        return "a reason why a call's text stays"
+    if code < "IN050":
+        return "a reason for a lower form"
+    return "about a process" if code == "IN050" else "about a binary"
 
 
 def shown(code: str) -> str:
     """The explanation as a terminal shows it."""
-    body = text(code).partition("\n")[2].strip("\n")
     lines = []
-    for line in body.split("\n"):
+    for line in body(code).split("\n"):
         fence = line.startswith("```")
         named = line.partition('title="')[2].partition('"')[0] if fence else ""
         if named:
@@ -71,8 +94,8 @@ def markdown() -> str:
     """All of it as one document."""
     parts = [_LICENCE + _INTRODUCTION]
     for code in codes():
-        head, _, body = text(code).partition("\n")
-        parts.append(f"## {code}: {head.removeprefix('# ')}\n" + body.replace("\n## ", "\n### "))
+        head, _, rest = text(code).partition("\n")
+        parts.append(f"## {code}: {head.removeprefix('# ')}\n" + rest.replace("\n## ", "\n### "))
     return "\n".join(parts)
 
 
@@ -98,10 +121,14 @@ def main(words: Sequence[str]) -> int:
             print(markdown(), end="")
             return 0
         wanted = options.codes
-    wanted, known = [word.upper() for word in wanted], codes()
+    # As they stand in messages, too.
+    wanted, known = [word.strip("[]").upper() for word in wanted], codes()
     for word in wanted:
         if word not in known:
-            terminal.say(f"instrument: error: no such code: {word}{meant(word, known, 'IN')}")
+            # A well-formed one is no slip: the nearest by its letters would be another matter altogether.
+            formed = len(word) == len(known[0]) and word[:2] == "IN" and word[2:].isdecimal()
+            near = "; `instrument explain` lists all" if formed else meant(word, known, "IN")
+            terminal.say(f"instrument: error: no such code: {word}{near}")
             return 2
     if wanted:
         print("\n\n".join(map(shown, wanted)))

@@ -226,14 +226,17 @@ def about(mode: Mode, layout: Layout, failed: Iterable[str], findings: Iterable[
     }
 
 
-def _finding(finding: Finding) -> dict[str, str | int | None]:
+def _finding(finding: Finding) -> dict[str, Any]:
     place = finding.place
+    elsewhere = [f"{note.place.path}:{note.place.line}: {note.message}" for note in finding.also if note.place]
     return {
         "code": finding.code,
         "message": finding.message,
         "path": place.path if place else None,
         "line": place.line if place else None,
         "column": place.column if place else None,
+        "notes": [*finding.notes, *elsewhere],
+        "fix": finding.fix,
     }
 
 

@@ -44,7 +44,7 @@ def parser() -> Parser:
     add = made.add_argument
     add("out", metavar="OUT", type=Path, help="what the run has written")
     add("--format", choices=_FORMATS, help="default: what FILE's name ends in, or text")
-    add("-o", "--output", metavar="FILE", type=Path, help="where the report goes (default: standard output)")
+    add("-o", "--output", metavar="FILE", type=Path, help="where the report goes (default: -, standard output)")
     add("--root", metavar="DIR", type=Path, help="where the sources are (default: where the run had them)")
     return made
 
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         what = f"{report.unseen[0]}{more}: not the source that was instrumented, so its lines are not shown"
         print(f"instrument: warning: {what}", file=sys.stderr)
     data = text.encode(errors="replace")
-    if arguments.output:
+    if arguments.output and str(arguments.output) != "-":
         _write(arguments.output, data)
     else:
         sys.stdout.flush()

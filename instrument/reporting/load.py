@@ -34,6 +34,9 @@ def load(out: Path, root: Path | None) -> Report:
 
 
 def _census(out: Path) -> dict[str, Any]:
+    if not out.is_dir():
+        fix = "name the OUT of `instrument SRC -o OUT`, which makes none where every C file has an error"
+        raise _error(f"there is no directory {out}", fix)
     if manifest.load(out) is None:
         raise _error(f"{out} was not written by instrument", "name the OUT of `instrument SRC -o OUT`")
     try:
@@ -110,7 +113,7 @@ class _Sources:
         start = max(0, caret - _WIDE // 2) if len(text) > _WIDE else 0
         part = text[start : start + _WIDE]
         before, after = "…" if start else "", "…" if start + _WIDE < len(text) else ""
-        return Excerpt(before + part + after, caret - start + len(before))
+        return Excerpt(before + part + after, caret - start + len(before), part == text)
 
     def functions(self, tokens: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str | None]:
         """The function around each of `tokens`, by path and offset."""
@@ -204,4 +207,8 @@ def _keys(census: Mapping[str, Any], sources: _Sources) -> tuple[Key, ...]:
 def _problem(finding: Mapping[str, Any], sources: _Sources) -> Problem:
     place = sources.place(finding) if finding["path"] is not None else None
     excerpt = sources.excerpt(finding) if place else None
-    return Problem(place, "error", finding["code"], _text(finding["message"]), excerpt)
+    # An output of an older version has no notes.
+    notes = tuple(map(_text, finding.get("notes", ())))
+    return Problem(
+        place, "error", finding["code"], _text(finding["message"]), excerpt, notes, _shown(finding.get("fix"))
+    )

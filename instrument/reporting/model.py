@@ -24,10 +24,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A line of the source, shortened where it is very long; the caret goes below character `caret`, from 0."""
+    """A line of the source, shortened where it is very long; the caret goes below character `caret`, from 0. `whole`
+    is whether it is not shortened."""
 
     text: str
     caret: int
+    whole: bool = True
 
     @property
     def pointer(self) -> str:
@@ -88,6 +90,13 @@ class Problem:
     code: str
     message: str
     excerpt: Excerpt | None = None
+    notes: tuple[str, ...] = ()
+    fix: str | None = None
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """The lines beneath the message."""
+        return (*(f"note: {note}" for note in self.notes), *([f"fix: {self.fix}"] if self.fix else []))
 
 
 @dataclass(frozen=True)

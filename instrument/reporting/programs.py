@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -46,8 +47,14 @@ def as_sarif(report: Report) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    text = explain.title(code) or code
-    return {"id": code, "shortDescription": {"text": text}, "help": {"text": f"instrument explain {code}"}}
+    """GitHub shows all of it beside a finding, to who has no `instrument explain` at hand."""
+    title, cause, whole = explain.title(code) or code, explain.cause(code), explain.body(code)
+    return {
+        "id": code,
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": cause or title},
+        "help": {"text": whole or title, "markdown": whole or title},
+    }
 
 
 def _result(problem: Problem, rule: int, twins: Counter[str]) -> dict[str, Any]:
@@ -55,26 +62,41 @@ def _result(problem: Problem, rule: int, twins: Counter[str]) -> dict[str, Any]:
         "ruleId": problem.code,
         "ruleIndex": rule,
         "level": problem.level,
-        "message": {"text": problem.message},
+        "message": {"text": _message(problem)},
         "partialFingerprints": {"instrument/v1": _fingerprint(problem, twins)},
     }
     if (place := problem.place) is not None:
-        region: dict[str, Any] = {"startLine": place.line}
+        where: dict[str, Any] = {"artifactLocation": {"uri": _uri(place.path)}, "region": {"startLine": place.line}}
         if problem.excerpt:
-            region |= {"startColumn": place.column, "snippet": {"text": problem.excerpt.text}}
-        where = {"artifactLocation": {"uri": _uri(place.path)}, "region": region}
+            # Without an end it goes to that of the line; the snippet has to be exactly that part.
+            where["region"]["startColumn"] = place.column
+            if problem.excerpt.whole:
+                where["region"]["snippet"] = {"text": problem.excerpt.text[problem.excerpt.caret :]}
         result["locations"] = [{"physicalLocation": where}]
     return result
 
 
+def _message(problem: Problem) -> str:
+    return "\n".join((problem.message, *problem.advice))
+
+
 def _uri(path: str) -> str:
+    path = _in_checkout(path)
     return f"file://{quote(path)}" if path.startswith("/") else quote(path)
+
+
+def _in_checkout(path: str) -> str:
+    """GitHub takes paths as from the checkout's top, wherever in it a step works."""
+    top = os.environ.get("GITHUB_WORKSPACE")
+    found = os.path.relpath(path, top) if top else path
+    return path if found.startswith("../") else found
 
 
 def _fingerprint(problem: Problem, twins: Counter[str]) -> str:
     """What stays the same when lines are added above: the text, and how many of the same were before it."""
     text = problem.excerpt.text.strip() if problem.excerpt else ""
-    same = "\0".join((problem.code, problem.place.path if problem.place else "", problem.message, text))
+    path = _in_checkout(problem.place.path) if problem.place else ""
+    same = "\0".join((problem.code, path, problem.message, text))
     twins[same] += 1
     return hashlib.sha256(f"{same}\0{twins[same]}".encode()).hexdigest()[:32]
 
@@ -94,10 +116,10 @@ def as_github(report: Report) -> str:
 def _annotation(problem: Problem) -> str:
     place, facts = problem.place, {}
     if place is not None:
-        facts = {"file": place.path, "line": str(place.line), "col": str(place.column)}
+        facts = {"file": _in_checkout(place.path), "line": str(place.line), "col": str(place.column)}
     facts["title"] = f"instrument {problem.code}"
     words = ",".join(f"{name}={_property(value)}" for name, value in facts.items())
-    return f"::{_COMMANDS[problem.level]} {words}::{_data(problem.message)}"
+    return f"::{_COMMANDS[problem.level]} {words}::{_data(_message(problem))}"
 
 
 def _data(text: str) -> str:

@@ -25,7 +25,7 @@ def _visible(part: _Part) -> _Part:
     if isinstance(value, str):
         value = visible(value)
     elif isinstance(value, Excerpt):
-        value = Excerpt(visible(value.text), len(visible(value.text[: value.caret])))
+        value = Excerpt(visible(value.text), len(visible(value.text[: value.caret])), value.whole)
     elif isinstance(value, tuple):
         value = tuple(map(_visible, value))
     elif is_dataclass(value) and not isinstance(value, type):

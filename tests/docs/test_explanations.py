@@ -46,6 +46,8 @@ def test_an_example_gives_its_code(code: str, tmp_path: Path) -> None:
             done = attempt(["sh", "-c", text], tmp_path, PATH=path, CC="gcc-12")
             said = done.stdout + done.stderr
     assert f"[{code}]" in said, said
+    stays = re.search(rf"left as written: .*\[{code}]", said) is not None
+    assert stays == (explain.kind(code) == "a reason why a call's text stays"), said
 
 
 def test_the_document_is_current() -> None:
@@ -59,3 +61,13 @@ def test_the_document_is_current() -> None:
 def test_a_misspelt_code_is_told() -> None:
     done = instrument("explain", "IN09")
     assert (done.returncode, done.stdout) == (2, "") and "no such code: IN09; did you mean IN0" in done.stderr
+    # IN004 is well-formed: that it has the letters of IN050 does not help who looks for it.
+    done = instrument("explain", "IN004")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "instrument: error: no such code: IN004; `instrument explain` lists all\n",
+    )
+
+
+def test_a_code_is_taken_as_it_stands_in_a_message() -> None:
+    assert instrument("explain", "[IN022]").stdout == instrument("explain", "IN022").stdout != ""

@@ -120,7 +120,44 @@ def test_sarif_has_what_somebody_should_look_at(project: Path) -> None:
         assert rules[result["ruleIndex"]] == result["ruleId"] and result["message"]["text"]
         where = result["locations"][0]["physicalLocation"]
         path, region = unquote(where["artifactLocation"]["uri"]), where["region"]
-        assert at({"path": path, "line": region["startLine"], "column": region["startColumn"]}).startswith("static_")
+        text = at({"path": path, "line": region["startLine"], "column": region["startColumn"]})
+        assert text.startswith("static_") and region["snippet"]["text"] == text
+
+
+def test_github_is_told_all_that_it_asks_of_a_rule(project: Path) -> None:
+    for rule in sarif(project)["tool"]["driver"]["rules"]:
+        assert rule["shortDescription"]["text"] and "\n" not in rule["shortDescription"]["text"]
+        assert rule["shortDescription"]["text"] != rule["fullDescription"]["text"] and rule["help"]["text"]
+        assert rule["fullDescription"]["text"] in rule["help"]["markdown"] and "## Fix\n" in rule["help"]["markdown"]
+
+
+def test_a_part_of_a_line_is_no_snippet(tmp_path: Path) -> None:
+    long = "#include <static_call.h>\nint say(const char *, ...);\nDECLARE_STATIC_CALL(say, say);\n"
+    of.lay(tmp_path, **{"long.c": f'{long}int f(void) {{ return static_call(say)("{"x" * 200}"); }}\n'})
+    assert of.run(tmp_path) == 0
+    (region,) = (
+        result["locations"][0]["physicalLocation"]["region"]
+        for result in sarif(tmp_path)["results"]
+        if "long.c" in result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    )
+    assert region == {"startLine": 4, "startColumn": 22}
+
+
+def test_github_s_paths_are_those_of_the_checkout(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(folder: Path) -> tuple[str, str, str]:
+        _, annotations, _ = of.said(folder, str(project / "out"), "--format", "github")
+        _, text, _ = of.said(folder, str(project / "out"), "--format", "sarif")
+        result = json.loads(text)["runs"][0]["results"][0]
+        uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        return annotations.partition(",")[0], uri, result["partialFingerprints"]["instrument/v1"]
+
+    top = told(project)
+    assert top[:2] == ("::warning file=src/main.c", "src/main.c")
+    assert told(project / "out")[:2] == ("::warning file=../src/main.c", "../src/main.c")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project))
+    assert told(project / "out") == top
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project / "out"))
+    assert told(project)[1] == "src/main.c"
 
 
 def test_a_fingerprint_stays_when_lines_are_added_above(project: Path, tmp_path: Path) -> None:
@@ -164,7 +201,22 @@ def test_a_file_with_an_error_is_told(tmp_path: Path) -> None:
     (problem,) = value["problems"]
     assert (problem["level"], problem["place"]["path"], problem["place"]["line"]) == ("error", "src/bad.c", 2)
     assert problem["excerpt"]["text"][problem["excerpt"]["caret"] :].startswith("static_call(nowhere)")
-    assert "left out: src/bad.c" in of.report(tmp_path)
+    assert problem["notes"] == [] and problem["fix"].startswith("include the header that has")
+    assert "  fix: include the header that has DECLARE_STATIC_CALL(nowhere, ...)\nleft out: src/bad.c" in of.report(
+        tmp_path
+    )
+    assert "%0Afix: include the header" in of.report(tmp_path, "--format", "github").splitlines()[0]
+    assert "\nfix: include the header" in sarif(tmp_path)["results"][0]["message"]["text"]
+
+
+def test_notes_of_an_error_are_told(tmp_path: Path) -> None:
+    wide = "#include <static_call.h>\nlong wide(long x) { return x; }\nDECLARE_STATIC_CALL(narrow, wide);\n"
+    wide += "long f(void) { return static_call(narrow)(1); }\n"
+    # Without a file that is well nothing is written, so that there is nothing to report of.
+    of.lay(tmp_path, **{"wide.c": wide, "well.c": "int well;\n"})
+    assert of.run(tmp_path) == 1
+    (problem,) = of.as_json(tmp_path)["problems"]
+    assert problem["code"] == "IN013" and problem["notes"] == ["hooks.h:4: defined as 'int (int)' here"]
 
 
 # ---- where a report comes from --------------------------------------------------------------------
@@ -211,9 +263,20 @@ def test_a_damaged_census_is_said_to_be_so(hurt: str, project: Path, tmp_path: P
 
 
 def test_what_is_no_output(project: Path) -> None:
-    for words in (["src"], ["nowhere"], ["out", "-o", "nowhere/report.html"], ["out", "--format", "pdf"], []):
+    for words, why in (
+        (["src"], "src was not written by instrument"),
+        (["nowhere"], "there is no directory nowhere"),
+        (["out", "-o", "nowhere/report.html"], "cannot write nowhere/report.html"),
+        (["out", "--format", "pdf"], "invalid choice"),
+        (["out", "more"], "one argument too many: more"),
+        ([], "required: OUT"),
+    ):
         status, out, err = of.said(project, *words)
-        assert (status, out) == (2, "") and "error: " in err, words
+        assert (status, out) == (2, "") and "error: " in err and why in err, words
+
+
+def test_a_dash_is_standard_output(project: Path) -> None:
+    assert of.report(project, "-o", "-") == of.report(project) and not (project / "-").exists()
 
 
 def test_a_file_is_replaced_whole_and_its_name_tells_the_format(project: Path, tmp_path: Path) -> None:

@@ -349,7 +349,7 @@ def test_questions_about_a_tree_with_an_error(project: Path, capsys: pytest.Capt
     assert value["failed"] == ["bad.c"] and "bad.c" not in value["rewritten"]
     assert {token["path"] for token in value["tokens"]} == {"main.c", "more.c"}
     finding = {"code": "IN002", "message": "bad is not declared", "path": "bad.c", "line": 3, "column": 1}
-    assert value["findings"] == [finding]
+    assert value["findings"] == [finding | {"notes": [], "fix": None}]
     assert times(Path("out")) == before
     # A tree that is up to date but for the error is not fine.
     assert run(project, "-o", "out", "-q") == 1
