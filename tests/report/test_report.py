@@ -267,7 +267,7 @@ def test_what_is_no_output(project: Path) -> None:
         (["src"], "src was not written by instrument"),
         (["nowhere"], "there is no directory nowhere"),
         (["out", "-o", "nowhere/report.html"], "cannot write nowhere/report.html"),
-        (["out", "--format", "pdf"], "invalid choice"),
+        (["out", "--format", "pdf"], "takes one of text, html, json, sarif, github, not 'pdf'"),
         (["out", "more"], "one argument too many: more"),
         ([], "required: OUT"),
     ):

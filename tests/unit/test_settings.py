@@ -232,7 +232,7 @@ def test_a_word_in_the_environment_that_is_no_option_is_told_with_its_place(here
         ("doctor x", "one argument too many: x"),
         ("x.c", "no such file or command: x.c"),
         ("Doktor -o x", "no such file or command: Doktor; did you mean doctor?"),
-        ("explain IN999", "no such code: IN999"),
+        ("explain IN999", "no such code: IN999; `instrument explain` lists all"),
         ("explain 22", "no such code: 22; did you mean IN022?"),
     ],
 )  # fmt: skip
