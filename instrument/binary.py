@@ -7,7 +7,7 @@ Puts the readers together; must not know how anything is shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from instrument import description, space, tables
@@ -127,9 +127,12 @@ def of_runtimes(
         site for o in objects for site in _readable(lambda m, t: tables.read_sites(m, t, doors), memory, o.sites)
     ]
     left: tuple[Left, ...] = ()
+    reasons: dict[str, tuple[str, ...]] = {}
     if whole:
         text = [part for o in objects for part in space.text(where.mappings(), memory, o.start, o.end)]
         left = tuple(tables.read_left(dict(text).items(), doors, {}, sites))
+        files = (names.image(start) for runtime in runtimes for start in table_addresses(runtime))
+        reasons = _reasons(b"\0".join({found[0].path: found[0].debug(_REASONS) for found in files if found}.values()))
     return Binary(
         path=where.name,
         kind=kind,
@@ -140,10 +143,26 @@ def of_runtimes(
         name=names.name,
         doors=doors,
         lines=names.lines({site.address for site in sites} | {call.address for call in left}) if whole else {},
+        reasons=reasons,
         runtimes=tuple(runtimes),
         place=names.name,
         start=names.start,
         code=memory.read,
+    )
+
+
+def table_addresses(runtime: Runtime) -> Iterator[int]:
+    """Where each registered object has its tables."""
+    for found in runtime.objects:
+        yield from (table.start for table in (found.keys, found.sites) if table.start)
+
+
+def without(found: Binary, lacking: Callable[[int], bool]) -> Binary:
+    """What is left where there is no memory: no site of which the bytes are not known, and nothing wrong there."""
+    return replace(
+        found,
+        sites=tuple(site for site in found.sites if site.code or not lacking(site.address)),
+        wrong=tuple(wrong for wrong in found.wrong if not lacking(wrong.address)),
     )
 
 

@@ -8,15 +8,16 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from elftools.elf.elffile import ELFFile
 
+from instrument.identity import same, segments
 from instrument.image import check, refuse
-from instrument.memory import Cached, Unreadable
+from instrument.memory import PAGE, Cached, Unreadable
 from instrument.space import Mapping
 
-_ET_CORE = 4
+_ET_CORE, _PT_LOAD = 4, 1
 
 
 def is_core(header: bytes) -> bool:
@@ -44,26 +45,24 @@ class Core:
         self.name = path
         self._root = Path(root)
         with Path(path).open("rb") as file:
-            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            check(path, self._data[:64], len(self._data))
-            try:
-                elf = ELFFile(file)
-                self._parts = [
-                    _Part(
-                        p["p_vaddr"],
-                        p["p_vaddr"] + p["p_memsz"],
-                        p["p_offset"],
-                        p["p_filesz"],
-                        bool(p["p_flags"] & 1),
-                    )
-                    for p in elf.iter_segments("PT_LOAD")
-                ]
-                files = _files(elf)
-            except Exception as error:
-                why = f"it is damaged ({type(error).__name__}: {' '.join(str(error).split())})"
-                raise refuse(path, why) from error
-        if any(part.offset + part.held > len(self._data) for part in self._parts):
-            raise refuse(path, "it is truncated: a part of its memory ends behind the file's end")
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        check(path, self._data[:64])
+        # gdb's cores have section headers, at their end, which is the first to be cut off; nothing here needs them.
+        self._data[40:48], self._data[58:64] = bytes(8), bytes(6)
+        self._parts = [
+            _Part(start, start + size, offset, held, bool(flags & 1))
+            for kind, flags, offset, start, _, held, size, _ in segments(self._data)
+            if kind == _PT_LOAD
+        ]
+        self.cut = any(offset + held > len(self._data) for _, _, offset, _, _, held, *_ in segments(self._data))
+        """Whether the file ends before what it says that it holds, as `ulimit -c` makes it."""
+        try:
+            files = _files(ELFFile(cast(IO[bytes], self._data)))
+        except Exception as error:
+            why = "truncated" if self.cut else f"damaged ({type(error).__name__}: {' '.join(str(error).split())})"
+            raise refuse(path, f"it is {why}") from error
+        if not self._parts:
+            raise refuse(path, "it has no memory")
         self._mappings = [
             Mapping(
                 start, end, offset, name, any(p.executable and p.start < end and start < p.end for p in self._parts)
@@ -71,6 +70,7 @@ class Core:
             for start, end, offset, name in files
         ]
         self._contents: dict[str, bytes | None] = {}
+        self._strangers: set[str] = set()
         self._memory = Cached(self._fetch)
 
     def mappings(self) -> Sequence[Mapping]:
@@ -80,24 +80,52 @@ class Core:
         return self._memory
 
     def file(self, mapping: Mapping) -> bytes | None:
+        """Only if it is the build that the core is of, as far as the core has its beginning."""
         if mapping.path not in self._contents:
-            try:
-                path = self._root / mapping.path.removesuffix(" (deleted)").lstrip("/")
-                self._contents[mapping.path] = path.read_bytes()
-            except OSError:
-                self._contents[mapping.path] = None
+            self._contents[mapping.path] = self._read(mapping.path)
         return self._contents[mapping.path]
 
-    def missing(self) -> list[str]:
-        """Files with code that are not where the core names them."""
-        code = {mapping.path: mapping for mapping in self._mappings if mapping.executable}
-        return sorted(path for path, mapping in code.items() if self.file(mapping) is None)
+    def _read(self, name: str) -> bytes | None:
+        try:
+            content = (self._root / name.removesuffix(" (deleted)").lstrip("/")).read_bytes()
+        except OSError:
+            return None
+        if (begins := self._beginning(name)) is not None and not same(begins, content[:PAGE]):
+            self._strangers.add(name)
+            return None
+        return content
 
-    def _fetch(self, address: int, length: int) -> bytes:
+    def _beginning(self, name: str) -> bytes | None:
+        """The first page of a file as it was mapped; the kernel puts that into a core for just this purpose."""
+        start = next((m.start for m in self._mappings if m.path == name and m.offset == 0), None)
+        try:
+            return self._held(start, PAGE) if start is not None else None
+        except Unreadable:
+            return None
+
+    def missing(self) -> dict[str, str]:
+        """Files with code that are not where the core names them, and what is there instead."""
+        code = {mapping.path: mapping for mapping in self._mappings if mapping.executable}
+        why = ("is not there", "is another build than the core's")
+        return {path: why[path in self._strangers] for path in sorted(code) if self.file(code[path]) is None}
+
+    def lacks(self, address: int) -> bool:
+        """Whether the file ends before what it says that it holds of the address."""
+        return any(p.start + len(self._data) - p.offset <= address < p.start + p.held for p in self._parts)
+
+    def _held(self, address: int, length: int) -> bytes | None:
+        """What the core has of memory, None where that is left to files. Raises Unreadable where it is cut off."""
         for part in self._parts:
             if part.start <= address and address + length <= part.start + part.held:
                 at = part.offset + address - part.start
+                if at + length > len(self._data):
+                    raise Unreadable(address)
                 return self._data[at : at + length]
+        return None
+
+    def _fetch(self, address: int, length: int) -> bytes:
+        if (held := self._held(address, length)) is not None:
+            return held
         for mapping in self._mappings:
             if mapping.start <= address < mapping.end:
                 content = self.file(mapping)

@@ -17,6 +17,7 @@ from instrument import archive, binary, core, explain, image, terminal
 from instrument.assembly import WORDS, Why
 from instrument.binary import Binary
 from instrument.diagnostics import Finding, InstrumentError
+from instrument.memory import Unreadable
 from instrument.selection import chosen, idle
 from instrument.tables import Left, Site
 from instrument.value import dataclass, replace
@@ -74,17 +75,41 @@ def _of_core(path: str, root: str) -> Binary:
     from instrument.space import Names
 
     where = core.Core(path, root)
+    names = Names(where)
     try:
-        found = binary.of_space(where, Names(where), "core")
+        found = binary.of_space(where, names, "core")
     except UnknownVersionError as error:
         raise image.refuse(path, str(error)) from None
+    except Unreadable as error:
+        raise image.refuse(path, _no_runtime(where, f"it leads to {error.args[0]:#x}, which is not there")) from None
     missing = where.missing()
+    absent = "; ".join(f"{name} {why}" for name, why in missing.items())
     if not found.runtimes:
-        hint = f" (not there: {', '.join(missing)})" if missing else ""
-        raise image.refuse(path, f"the program that it is of has no runtime of static calls{hint}")
+        raise image.refuse(path, _no_runtime(where, absent))
     if missing and not (found.keys or found.sites):
-        raise image.refuse(path, f"its tables are in {', '.join(missing)}, and that is not there (see --sysroot)")
-    return replace(found, notes=tuple(f"{name} is not there, so its functions have no names" for name in missing))
+        raise image.refuse(path, f"its tables are in a file that is not to be had: {absent} (see --sysroot)")
+    tables = {names.path(start) for runtime in found.runtimes for start in binary.table_addresses(runtime)}
+    lost = {
+        name: "so its keys and calls are not shown" if name in tables else "so its functions have no names"
+        for name in missing
+    }
+    notes = [f"{name} {why}, {lost[name]}" for name, why in missing.items()]
+    if changing := [key.name for key in found.keys if key.changing]:
+        notes.append(f"an update was under way, of {', '.join(sorted(changing))}")
+    if where.cut:
+        notes.append("it is truncated: what is not in it is not shown")
+        found = binary.without(found, where.lacks)
+    return replace(found, notes=tuple(notes))
+
+
+def _no_runtime(where: core.Core, absent: str) -> str:
+    """Why nothing was found in a core."""
+    if where.cut:
+        return "it is truncated before its end: the memory of the runtime of static calls is not in it"
+    files = (where.file(mapping) or b"" for mapping in where.mappings())
+    if any(content[:4] == b"\x7fELF" and binary.RUNTIME.encode() in content for content in files):
+        return "it was written without the memory of the runtime of static calls (see coredump_filter in core(5))"
+    return "the program that it is of has no runtime of static calls" + (f" ({absent})" if absent else "")
 
 
 # ---- the command --------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ TRAMP_SIZE, TRAMP_FAR, TRAMP_RETURN = 16, 8, 14
 class Key:
     """A record of __static_call_keys. `leads` is where the trampoline's jump goes; None for other bytes.
 
-    `door` is the trampoline as other objects know it. `target` is what the key's variable holds: 0 is NULL.
+    `door` is the trampoline as other objects know it. `target` is what the key's variable holds, `aim` what the slot
+    does: 0 is NULL, None what cannot be read.
     """
 
     name: str
@@ -41,7 +42,13 @@ class Key:
     slot: int
     door: int
     target: int | None
+    aim: int | None
     leads: int | None
+
+    @property
+    def changing(self) -> bool:
+        """Whether an update is under way: it stores the slot first, then changes the text, then stores the key."""
+        return None not in (self.target, self.aim) and self.target != self.aim
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +137,17 @@ def read_sites(memory: Memory, table: Range, doors: Mapping[int, str]) -> list[S
 
 def _key(memory: Memory, at: int, fields: tuple[int, ...]) -> Key:
     trampoline = at + fields[0]
-    address = _pointer(memory, at + 16 + fields[4])
+    address, slot = _pointer(memory, at + 16 + fields[4]), at + 4 + fields[1]
+    aim = _pointer_or_none(memory, slot)
     return Key(
         name=string(memory, at + 8 + fields[2]),
         address=address,
         trampoline=trampoline,
-        slot=at + 4 + fields[1],
+        slot=slot,
         door=_pointer(memory, at + 24 + fields[6]),
         target=_pointer_or_none(memory, address),
-        leads=_jump(_bytes(memory, trampoline, TRAMP_SIZE), trampoline),
+        aim=0 if aim == trampoline + TRAMP_RETURN else aim,
+        leads=_jump(_bytes(memory, trampoline, TRAMP_SIZE), trampoline, slot),
     )
 
 
@@ -201,10 +210,12 @@ def _core(core: bytes, end: int) -> tuple[str, int | None]:
     return form, end + immediate if form != "unknown" else None
 
 
-def _jump(code: bytes, address: int) -> int | None:
-    """Where a trampoline leads: as a target's address, 0 for its return, its own TRAMP_FAR for its slot."""
-    form, operand = decode(code[:8], address, "jump", 3)
-    if form != "jump" or operand is None or len(code) < TRAMP_SIZE or code[8:10] != b"\xff\x25":
+def _jump(code: bytes, address: int, slot: int) -> int | None:
+    """Where a trampoline leads: as a target's address, 0 for its return, its own TRAMP_FAR for its slot. An int3 is
+    taken for the prefix that it is written over."""
+    form, operand = decode(code[:8].replace(b"\xcc", b"\x2e", code[:1] == b"\xcc"), address, "jump", 3)
+    through = b"\xff\x25" + (slot - address - TRAMP_RETURN & 0xFFFFFFFF).to_bytes(4, "little")
+    if form != "jump" or operand is None or code[TRAMP_FAR:] != through + b"\xc3\xcc":
         return None
     return 0 if operand == address + TRAMP_RETURN else operand
 
@@ -250,22 +261,41 @@ def _leads_back(data: bytes, offset: int, start: int, ends: set[int]) -> bool:
 def disagreements(
     memory: Memory, keys: Sequence[Key], sites: Sequence[Site], doors: Mapping[int, str]
 ) -> Iterator[tuple[int, str]]:
-    """Addresses, and what is wrong there. Of a process, a site that an update has its int3 in is not wrong."""
+    """Addresses, and what is wrong there. What an update that is under way has left half done is not wrong."""
     for key in keys:
-        if key.leads is None:
-            yield key.trampoline, f"the trampoline of {key.name} is not one that the runtime wrote"
-        elif key.trampoline % TRAMP_SIZE:
-            yield key.trampoline, f"the trampoline of {key.name} is not aligned to {TRAMP_SIZE}"
+        if (wrong := _wrong_trampoline(memory, key)) is not None:
+            yield key.trampoline, wrong
     for address, number in Counter(site.address for site in sites).items():
         if number > 1:
             yield address, f"{number} records name one site"
-    targets = {key.name: key.target for key in keys}
+    known = {key.name: key for key in keys}
     for site in sites:
-        if (wrong := _wrong(memory, site, targets, doors)) is not None:
+        if (wrong := _wrong(memory, site, known.get(site.key), doors)) is not None:
             yield site.address, wrong
 
 
-def _wrong(memory: Memory, site: Site, targets: Mapping[str, int | None], doors: Mapping[int, str]) -> str | None:
+# An entry of a PLT: endbr64, bnd, a jump through the GOT.
+_RELAY = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25")
+
+
+def _wrong_trampoline(memory: Memory, key: Key) -> str | None:
+    if key.leads is None:
+        return f"the trampoline of {key.name} is not one that the runtime wrote"
+    if key.trampoline % TRAMP_SIZE:
+        return f"the trampoline of {key.name} is not aligned to {TRAMP_SIZE}"
+    if key.changing:
+        return None
+    if _bytes(memory, key.trampoline, 1) == b"\xcc":
+        return f"the trampoline of {key.name} has an int3, and no update is under way"
+    # Before the first update it may go by a PLT entry, whose target the key has from the loader.
+    if key.leads in (key.target, key.trampoline + TRAMP_FAR) or _RELAY.match(_bytes(memory, key.leads, 11)):
+        return None
+    if key.target is None:
+        return None
+    return f"the trampoline of {key.name} goes to {key.leads:#x}, not to its target {key.target:#x}"
+
+
+def _wrong(memory: Memory, site: Site, key: Key | None, doors: Mapping[int, str]) -> str | None:
     if site.kind == "unknown" or site.prefixes > 3:
         return "a record of no kind or layout that is known"
     if not site.code:
@@ -276,12 +306,12 @@ def _wrong(memory: Memory, site: Site, targets: Mapping[str, int | None], doors:
         return f"an aligned site of {site.key} is not aligned"
     if site.key == "?":
         return "a site of a key that no table knows"
-    if site.form == site.kind and doors.get(site.operand or 0) != site.key:
-        target = targets.get(site.key)
-        if target is not None and site.operand != target:
-            return (
-                f"a site of {site.key} goes to {site.operand:#x}, neither its trampoline nor its target {target:#x}"
-            )
+    if site.form == "int3" and key is not None and not key.changing:
+        return f"a site of {site.key} has an int3, and no update is under way"
+    strays = site.form == site.kind and doors.get(site.operand or 0) != site.key
+    if strays and key is not None and key.target is not None and site.operand not in (key.target, key.aim):
+        goes = f"a site of {site.key} goes to {site.operand:#x}"
+        return f"{goes}, neither its trampoline nor its target {key.target:#x}"
     if site.kind == "call" and site.stub and not _stub(memory, site, doors):
         return f"the stub of a site of {site.key} does not call the trampoline and come back"
     return None

@@ -109,12 +109,50 @@ def test_a_prefix_that_is_missing_is_no_form() -> None:
         (b"\x90" * 8, "bytes that the runtime did not write: 90 90"),
         (near(SITE, 0x1180, b"\x2e\x2e\x2e\xe8"), "neither its trampoline nor its target"),
         (near(SITE, TARGET, b"\x2e\x2e\x2e\xe8"), ""),
-        (b"\xcc" + near(SITE, TARGET, b"\x2e\x2e\x2e\xe8")[1:], ""),
+        (b"\xcc" + near(SITE, TARGET, b"\x2e\x2e\x2e\xe8")[1:], "an int3, and no update is under way"),
     ],
 )
 def test_a_site_that_does_not_agree(code: bytes, what: str) -> None:
     found = wrongs(whole(code))
     assert (len(found) == 1 and what in found[0]) if what else found == []
+
+
+def test_an_update_that_is_under_way_is_not_wrong() -> None:
+    """The slot has the new target already, the key still the old one; text is anything between."""
+    new = 0x1180
+    for trampoline in (TARGET, new):
+        for site in (TRAMP, TARGET, new):
+            for code in (b"\x2e", b"\xcc"):
+                memory = whole(code + near(SITE + 1, site, b"\x2e\x2e\xe8"))
+                memory.put(TRAMP, code + near(TRAMP + 1, trampoline, b"\x2e\x2e\xe9"))
+                memory.put(SLOT, struct.pack("<Q", new))
+                (key,) = read_keys(memory, Range(KEYS, KEYS + 28))
+                assert key.changing and key.aim == new and wrongs(memory) == []
+    memory.put(SITE, near(SITE, 0x1190, b"\x2e\x2e\x2e\xe8"))
+    assert "neither its trampoline nor its target" in wrongs(memory)[0]
+
+
+def test_where_a_trampoline_leads() -> None:
+    memory = whole()
+    memory.put(TRAMP, near(TRAMP, 0x1180, b"\x2e\x2e\x2e\xe9"))
+    assert wrongs(memory) == ["the trampoline of key goes to 0x1180, not to its target 0x1100"]
+    # A PLT entry there is as good: what it leads to is the loader's affair.
+    memory.put(0x1180, b"\xf3\x0f\x1e\xfa\xff\x25\0\0\0\0")
+    assert wrongs(memory) == []
+    memory = whole()
+    memory.put(TRAMP, near(TRAMP, TRAMP + 8, b"\x2e\x2e\x2e\xe9"))
+    assert wrongs(memory) == []
+    memory.put(TRAMP + 8, near(TRAMP + 8, SLOT + 8, b"\xff\x25"))
+    assert wrongs(memory) == ["the trampoline of key is not one that the runtime wrote"]
+    memory = whole()
+    memory.put(TRAMP, b"\xcc")
+    assert wrongs(memory) == ["the trampoline of key has an int3, and no update is under way"]
+    for slot in (0, TRAMP + 14):
+        memory = whole()
+        memory.put(TRAMP, near(TRAMP, TRAMP + 14, b"\x2e\x2e\x2e\xe9"))
+        memory.put(KEY, bytes(8))
+        memory.put(SLOT, struct.pack("<Q", slot))
+        assert wrongs(memory) == []
 
 
 def test_other_things_that_do_not_agree() -> None:
