@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module, metadata
@@ -25,13 +25,14 @@ from instrument.arguments import Parser
 from instrument.diagnostics import InstrumentError
 from instrument.meant import meant
 
-_PACKAGES = {
-    "tree-sitter": "tree_sitter",
-    "tree-sitter-c": "tree_sitter_c",
-    "pycparser": "pycparser",
-    "pyelftools": "elftools",
-    "jinja2": "jinja2",
+PACKAGES = {
+    "tree-sitter": ("tree_sitter", ">=0.25,<0.27"),
+    "tree-sitter-c": ("tree_sitter_c", ">=0.24,<0.25"),
+    "pycparser": ("pycparser", ">=3.0,<4"),
+    "pyelftools": ("elftools", ">=0.31,<0.34"),
+    "jinja2": ("jinja2", ">=3.1,<4"),
 }
+"""Each with its module, and the versions that pyproject.toml asks for: nobody else holds `make install` to them."""
 _COMPILERS = ("gcc", "clang")
 _MASKABLE = ("cc", "gcc", "clang", "c99")
 _RUNTIME_VARIABLES = {
@@ -89,16 +90,40 @@ def main(words: Sequence[str]) -> int:
 def _python() -> Iterator[Check]:
     where = paths.C_RUNTIME.parent
     yield Check("instrument", State.FINE, f"{__version__}, Python {sys.version.split()[0]}, {where}")
-    for name, module in _PACKAGES.items():
-        try:
-            import_module(module)
-            yield Check(name, State.FINE, metadata.version(name))
-        except Exception as error:
-            yield Check(name, State.WRONG, f"{type(error).__name__}: {error}; pip install {name}")
+    yield from _packages(PACKAGES)
     try:
         yield Check("capstone", State.FINE, metadata.version("capstone"))
     except metadata.PackageNotFoundError:
-        yield Check("capstone", State.NOTE, "not installed; `instrument inspect -d` needs it")
+        yield Check("capstone", State.NOTE, f"not installed; `instrument inspect -d` needs it: {_pip('capstone')}")
+
+
+def _packages(names: Iterable[str]) -> Iterator[Check]:
+    for name in names:
+        module, wanted = PACKAGES[name]
+        try:
+            import_module(module)
+            version = metadata.version(name)
+        except Exception as error:
+            yield Check(name, State.WRONG, f"{type(error).__name__}: {error}; {_pip(name + wanted)}")
+            continue
+        oldest, newest = (_numbers(bound) for bound in wanted.split(","))
+        if _numbers(version) < oldest:
+            yield Check(name, State.WRONG, f"{version}, which is too old; {_pip(name + wanted)}")
+        elif _numbers(version) >= newest:
+            yield Check(name, State.NOTE, f"{version}, which is newer than what was tested ({wanted})")
+        else:
+            yield Check(name, State.FINE, version)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
+def _pip(what: str) -> str:
+    """How to install it: beside the tool where that has no environment of its own, as `make install` leaves it."""
+    own = sys.prefix != sys.base_prefix
+    target = "" if own else f"--target {shlex.quote(str(Path(__file__).parents[1]))} "
+    return f"{sys.executable} -m pip install {target}{shlex.quote(what)}"
 
 
 def _compilers() -> Iterator[Check]:
@@ -109,29 +134,43 @@ def _compilers() -> Iterator[Check]:
         return
     yield _version("compiler", own, f"{shlex.join(own)}: ", State.WRONG)
     for tool in ("as", "ld"):
-        named = _output([*own, f"-print-prog-name={tool}"]).strip() or tool
+        named = _output([*own, f"-print-prog-name={tool}"])[0].strip() or tool
         yield _version({"as": "assembler", "ld": "linker"}[tool], [named], "", State.WRONG)
+    macros, _ = _output([*own, "-E", "-dM", "-x", "c", "/dev/null"])
+    if macros and (" __x86_64__ " not in macros or " __ILP32__ " in macros):
+        yield Check("target", State.WRONG, "the compiler makes no code for x86-64 with 64-bit pointers [IN005]")
     for name in _COMPILERS:
         if name != own[0]:
             yield _version(name, [name], "", State.NOTE)
 
 
 def _version(subject: str, words: Sequence[str], before: str, otherwise: State) -> Check:
-    said = _output([*words, "--version"]).partition("\n")[0]
-    return (
-        Check(subject, State.FINE, before + said) if said else Check(subject, otherwise, f"{words[0]} cannot be run")
-    )
+    said, why = _output([*words, "--version"])
+    if why:
+        return Check(subject, otherwise, why)
+    return Check(subject, State.FINE, before + said.partition("\n")[0])
 
 
-def _output(words: Sequence[str]) -> str:
-    """What the command prints; empty if it fails."""
+def _output(words: Sequence[str]) -> tuple[str, str]:
+    """What the command prints, or why there is nothing."""
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    except FileNotFoundError:
+        return "", f"no file {words[0]}" if "/" in words[0] else f"no command {words[0]} in PATH"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = error.strerror if isinstance(error, OSError) else "it does not end"
+        return "", f"{words[0]} cannot be run: {why}"
+    if done.returncode or not done.stdout.strip():
+        return "", f"`{shlex.join(words)}` fails: {_first(done.stderr, f'exit status {done.returncode}')}"
+    return done.stdout, ""
+
+
+def _first(text: str, otherwise: str) -> str:
+    """The line of a compiler's words that says what is wrong."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line), (lines or [otherwise])[0])
 
 
 # ---- the kernel -----------------------------------------------------------------------------------
@@ -174,11 +213,14 @@ def _runtime() -> Iterator[Check]:
         for step, command in (("compile", [*words, *compiler, *flags]), ("run", [program])):
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
+            except FileNotFoundError:
+                yield Check("a program", State.WRONG, "the compiler says that all is well, and makes no program")
+                return
             except (OSError, subprocess.TimeoutExpired) as error:
                 yield Check("a program", State.WRONG, f"cannot {step} one with a static call: {error}")
                 return
             if done.returncode:
-                said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[0]
+                said = _first(done.stderr, f"exit status {done.returncode}")
                 yield Check("a program", State.WRONG, f"cannot {step} one with a static call: {said}")
                 return
     reason, write, signalled, obstacle = done.stdout.splitlines()
@@ -193,10 +235,11 @@ def _runtime() -> Iterator[Check]:
 
 
 def _folders() -> Iterator[Check]:
-    top = os.environ.get("TMPDIR") or "/tmp"
+    top, asked = kept.above(), os.environ.get("TMPDIR") or "/tmp"
     try:
         kept.keep("doctor", b"#!/bin/sh\n", 0o700)
-        yield Check("TMPDIR", State.FINE, top)
+        other = f"; there is no directory {asked}"
+        yield Check("TMPDIR", State.FINE, top) if top == asked else Check("TMPDIR", State.NOTE, top + other)
     except InstrumentError as error:
         yield Check("TMPDIR", State.WRONG, f"{error}; set TMPDIR to a directory of your own")
 

@@ -20,7 +20,7 @@ def keep(name: str, content: bytes, mode: int = 0o600) -> str:
     """The path of a file `name` with `content`, in a directory of its own. Raises InstrumentError, status 2."""
     from hashlib import sha256
 
-    top = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"instrument-{os.geteuid()}")
+    top = os.path.join(above(), f"instrument-{os.geteuid()}")
     folder = f"{top}/{sha256(content).hexdigest()[:24]}"
     path = f"{folder}/{name}"
     try:
@@ -33,6 +33,12 @@ def keep(name: str, content: bytes, mode: int = 0o600) -> str:
     if mode & 0o100 and not os.access(path, os.X_OK):
         raise _unusable(path, "programs cannot be run from there")
     return path
+
+
+def above() -> str:
+    """The directory for temporary files; as for gcc, a TMPDIR that is none is as if it were not set."""
+    asked = os.environ.get("TMPDIR", "")
+    return asked if os.path.isdir(asked) else "/tmp"
 
 
 def _private(top: str) -> None:

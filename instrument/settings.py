@@ -127,7 +127,7 @@ def clash(layout: Value, mode: str) -> str:
     if layout.value != "bare" or mode == "direct":
         return ""
     where = "" if layout.origin == COMMAND_LINE else f" ({layout.origin})"
-    return f"layout bare{where} is for mode direct: what instrument writes itself has prefixes"
+    return f"layout bare{where} is for --mode direct: what instrument writes itself has prefixes"
 
 
 def _placed(value: Value) -> Value:

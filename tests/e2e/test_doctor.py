@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from instrument import kernel
-from tests.toolchain import instrument
+from instrument import doctor, kernel
+from tests.toolchain import ROOT, instrument
 
 
 def checks(cwd: Path, **env: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -45,7 +47,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     status, found = checks(home, PATH=f"{links}:{own}:/nowhere", **env)
     wrong = {subject: said for subject, (state, said) in found.items() if state == "wrong"}
     assert status == 1
-    assert wrong["compiler"] == "no-such-compiler cannot be run" and wrong["a program"].startswith(
+    assert wrong["compiler"] == "no command no-such-compiler in PATH" and wrong["a program"].startswith(
         "cannot compile one"
     )
     assert wrong["INSTRUMENT_MOD"] == "nobody knows this variable; did you mean INSTRUMENT_MODE?"
@@ -57,6 +59,31 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     assert "there is no other c99 in PATH" in wrong["link c99"] and "set TMPDIR" in wrong["TMPDIR"]
     status, found = checks(tmp_path, PATH=f"{links}{os.pathsep}{os.environ['PATH']}", CC="gcc-12")
     assert found["link cc"][0] == "ok" and "stands before" in found["link cc"][1]
+
+
+def test_what_a_compiler_cannot_do_is_told_by_its_own_words(tmp_path: Path) -> None:
+    status, found = checks(tmp_path, CC="aarch64-linux-gnu-gcc", TMPDIR=str(tmp_path / "none"))
+    assert status == 1 and found["target"][1].endswith("[IN005]")
+    assert found["TMPDIR"] == ("note", f"/tmp; there is no directory {tmp_path}/none") and not list(
+        tmp_path.iterdir()
+    )
+    _, found = checks(tmp_path, CC="gcc-12 -std=c90 -pedantic-errors")
+    assert re.search(r"one with a static call: \S+:\d+:\d+: error: ", found["a program"][1])
+    _, found = checks(tmp_path, CC="/bin/false")
+    assert found["compiler"] == ("wrong", "`/bin/false --version` fails: exit status 1")
+    _, found = checks(tmp_path, CC="/bin/true")
+    assert found["a program"] == ("wrong", "the compiler says that all is well, and makes no program")
+
+
+def test_packages_are_held_to_what_the_project_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert sorted(asked) == sorted(name + versions for name, (_, versions) in doctor.PACKAGES.items())
+    monkeypatch.setattr(doctor.metadata, "version", {"pycparser": "2.21", "jinja2": "4.0"}.get)
+    monkeypatch.setattr(doctor.sys, "prefix", doctor.sys.base_prefix)
+    found = {check.subject: check for check in doctor._packages(("pycparser", "jinja2"))}
+    old = f"2.21, which is too old; {sys.executable} -m pip install --target {ROOT} 'pycparser>=3.0,<4'"
+    assert (found["pycparser"].state, found["pycparser"].said) == (doctor.State.WRONG, old)
+    assert found["jinja2"].state is doctor.State.NOTE and "newer" in found["jinja2"].said
 
 
 @pytest.mark.parametrize("probe", ["membarrier", "mdwe", "shadow_stack", "procmap_query", "proc_mem"])

@@ -62,7 +62,7 @@ def test_the_nearest_file_is_read_alone(here: Path) -> None:
         (".instrument.toml", "flags = ['a', 'b\\u0000']\n".replace("'", '"'), ".instrument.toml:1:1: error: "
          "flags: takes a list of strings, not ['a', 'b\\x00'] "),
         (".instrument.toml", '"\\u001b[31m" = 1\n', ".instrument.toml:1:1: error: unknown setting '\\x1b[31m' "),
-        (".instrument.toml", 'layout = "bare"\n', "instrument: error: layout bare (.instrument.toml:1) is for mode "
+        (".instrument.toml", 'layout = "bare"\n', "instrument: error: layout bare (.instrument.toml:1) is for --mode "
          "direct: what instrument writes itself has prefixes "),
         ("pyproject.toml", "[tool.other]\nstrikt = 1\n[tool.instrument]\nstrikt = 1\n",
          "pyproject.toml:4:1: error: unknown setting 'strikt'; did you mean strict? "),
