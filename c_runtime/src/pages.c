@@ -130,10 +130,35 @@ static int find_ranges(const struct poke *pokes, size_t count)
 	return error;
 }
 
-static int open_memory(void)
+static int write_memory(uintptr_t address, const void *bytes, unsigned size)
 {
+	ssize_t written = pwrite(memory, bytes, size, (off_t)address);
+
+	if (written < 0)
+		return -errno;
+	return written == (ssize_t)size ? 0 : -EIO;
+}
+
+/*
+ * Who may open it need not be let write (proc_mem.force_override=never, Linux 6.12; a filter). That is to be known before
+ * anything has changed, or what was changed could not be put back: so what stands there is written once more.
+ */
+static int open_memory(const struct poke *pokes, size_t count)
+{
+	int error = 0;
+
 	memory = open("/proc/thread-self/mem", O_RDWR | O_CLOEXEC);
-	return memory < 0 ? -errno : 0;
+	if (memory < 0)
+		return -errno;
+	if (text_by_memory && count)
+		error = write_memory(pokes->address, (const void *)pokes->address, 1);
+	if (data_by_memory && !error) {
+		struct static_call_key *key = journal.changes->key;
+		static_call_fn func = __static_call_load(key);
+
+		error = write_memory((uintptr_t)&key->func, (const void *)&func, sizeof(func));
+	}
+	return error;
 }
 
 static void pages_done(void)
@@ -155,7 +180,7 @@ static int pages_open(const struct poke *pokes, size_t count)
 	if (!error && !text_by_memory)
 		error = open_all(PROT_READ | PROT_EXEC);
 	if (!error && (text_by_memory || data_by_memory))
-		error = open_memory();
+		error = open_memory(pokes, count);
 	if (error) {
 		pages_close();
 		pages_done();
@@ -194,15 +219,6 @@ static int pages_close(void)
 		error = error ? error : now;
 	}
 	return error;
-}
-
-static int write_memory(uintptr_t address, const void *bytes, unsigned size)
-{
-	ssize_t written = pwrite(memory, bytes, size, (off_t)address);
-
-	if (written < 0)
-		return -errno;
-	return written == (ssize_t)size ? 0 : -EIO;
 }
 
 /* Anywhere: a bare site's may be unaligned. */
