@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from elftools.elf.elffile import ELFFile
-
 from instrument.identity import same, segments
 from instrument.image import check, refuse
 from instrument.memory import PAGE, Cached, Unreadable
@@ -56,6 +54,8 @@ class Core:
         ]
         self.cut = any(offset + held > len(self._data) for _, _, offset, _, _, held, *_ in segments(self._data))
         """Whether the file ends before what it says that it holds, as `ulimit -c` makes it."""
+        from elftools.elf.elffile import ELFFile
+
         try:
             files = _files(ELFFile(cast(IO[bytes], self._data)))
         except Exception as error:

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from elftools.elf.elffile import ELFFile
-
 from instrument import inlined, lines, objectfile, symbols
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.memory import Unreadable
@@ -120,6 +118,9 @@ def refuse(path: str, why: str) -> InstrumentError:
 def load(path: str, data: bytes) -> Image:
     """Raises InstrumentError, status 2, for what is no x86-64 ELF file, or damaged."""
     check(path, data, len(data))
+    # Not above: help, completions and manual pages, which know the commands' modules, are had without it.
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(io.BytesIO(data))
         kind = elf["e_type"]

@@ -10,12 +10,13 @@ import io
 import re
 import struct
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
-
-from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrument.model import Target
 from instrument.value import dataclass
+
+if TYPE_CHECKING:
+    from elftools.dwarf.dwarfinfo import DWARFInfo
 
 TARGET_PROBE = "__sci_"
 
@@ -91,6 +92,8 @@ def debug_information(data: bytes, found: Sequence[Section]) -> Any:
 def information(section: Callable[[str], bytes]) -> DWARFInfo:
     """elftools' view of debug sections, which `section` hands out by name: relocated, uncompressed, empty where there
     is none."""
+    from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+
     # Which sections it asks for differs between releases; each parameter has the section's name.
     code = DWARFInfo.__init__.__code__
     wanted = [word for word in code.co_varnames[: code.co_argcount] if word.endswith("_sec")]

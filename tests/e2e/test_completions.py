@@ -90,3 +90,17 @@ def test_there_is_a_page_for_each_command_and_mandoc_finds_no_fault(tmp_path: Pa
     text = re.sub(".\b", "", run(["mandoc", "-T", "utf8", tmp_path / "instrument-cc.1"]))
     assert "\nEXIT STATUS\n" in text and "--mode {inline-asm,trampoline,direct}" in text
     assert manual.pages() == {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_help_completions_and_manual_pages_need_no_package(tmp_path: Path) -> None:
+    """As in a package's build, where Python is all there is."""
+    program = (
+        "import sys\n"
+        "for name in ('elftools', 'tree_sitter', 'tree_sitter_c', 'pycparser', 'jinja2', 'capstone'):\n"
+        "    sys.modules[name] = None\n"
+        "from instrument import cli, commands, manual\n"
+        "manual.main(sys.argv[1])\n"
+        "sys.exit(cli.main(['completions', 'zsh']) or any(cli.main([n, '--help']) for n in commands.COMMANDS))\n"
+    )
+    run([sys.executable, "-c", program, tmp_path])
+    assert len(list(tmp_path.glob("*.1"))) == 1 + len(COMMANDS)
