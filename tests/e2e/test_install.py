@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from instrument.commands import COMMANDS
-from tests.toolchain import ROOT, run
+from tests.toolchain import ROOT, attempt, run
 
 HOOK = ROOT / "tests" / "golden" / "cases" / "hook" / "hook.c"
 SAID = "hello, world\ngoodbye, world\n"
@@ -38,7 +39,9 @@ ABI = [
 def make(goal: str, prefix: Path, *variables: str) -> str:
     places = (f"PREFIX={prefix}", f"LIBDIR={prefix}/lib/triplet", f"LIBRARY_BUILD={prefix.parent}/build")
     words = (*places, f"PYTHON={sys.executable}", "CC=gcc-12", *variables)
-    return run(["make", "-s", "-C", ROOT, goal, *words], MAKEFLAGS="", CFLAGS="-O1")
+    command = ["make", "-s", "-C", str(ROOT), goal, *words]
+    # As careful as a hardened machine's root: what is installed is for everybody all the same.
+    return run(["sh", "-c", 'umask 077; exec "$@"', "sh", *command], MAKEFLAGS="", CFLAGS="-O1")
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +51,38 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     make("install", folder / "usr", f"DESTDIR={folder / 'dest'}")
     (folder / "dest" / str(folder / "usr").lstrip("/")).rename(folder / "usr")
     yield folder / "usr"
-    # Of `make man`; build/man need not be there any more when they are uninstalled.
-    pages = folder / "usr" / "share" / "man" / "man1"
-    pages.mkdir(parents=True, exist_ok=True)
-    for name in ("instrument", *(f"instrument-{command}" for command in COMMANDS)):
-        (pages / f"{name}.1").touch()
     make("uninstall", folder / "usr")
-    assert not (folder / "usr" / "share" / "gdb").exists()
-    left = [path for path in (folder / "usr").rglob("*") if not path.is_dir()]
-    assert not left, "left behind by make uninstall"
+    make("uninstall", folder / "usr")
+    left = {str(path.relative_to(folder / "usr")) for path in (folder / "usr").rglob("*")}
+    assert left == {"bin", "include", "lib", "lib/triplet", "share", "share/man", "share/man/man1"}
+
+
+def test_everybody_can_read_what_was_installed(prefix: Path) -> None:
+    closed = [path for path in prefix.rglob("*") if not path.is_symlink() and not path.stat().st_mode & 0o004]
+    assert not closed and os.access(prefix / "bin" / "instrument", os.X_OK)
+
+
+def test_pages_and_completions_come_along_and_nothing_compiled(prefix: Path) -> None:
+    share = prefix / "share"
+    pages = {path.name for path in (share / "man" / "man1").iterdir()}
+    assert pages == {"instrument.1", *(f"instrument-{command}.1" for command in COMMANDS)}
+    for place in ("bash-completion/completions/instrument", "zsh/site-functions/_instrument",
+                  "fish/vendor_completions.d/instrument.fish"):  # fmt: skip
+        assert "patched-only" in (share / place).read_text(), place
+    # lintian: package-installs-python-pycache-dir. Before the tool has run from there, that is.
+    assert make("install", prefix, f"DESTDIR={prefix.parent / 'again'}") == ""
+    assert not list((prefix.parent / "again").rglob("__pycache__"))
+
+
+def test_with_a_python_without_the_dependencies_that_is_told(prefix: Path, tmp_path: Path) -> None:
+    run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"])
+    told = make("install", tmp_path / "usr", f"PYTHON={tmp_path / 'venv' / 'bin' / 'python'}")
+    assert told.endswith("/usr/bin/instrument doctor tells what to install\n")
+    assert run([tmp_path / "usr" / "bin" / "instrument", "inspect", "--help"]).startswith("usage: instrument inspect")
+    for wrong, why in (("PREFIX=usr", "is no absolute path"), ("PREFIX=/u s", "a path has a blank"),
+                       ("PYTHON=no-such-python", "no-such-python")):  # fmt: skip
+        done = attempt(["make", "-s", "-C", ROOT, "install", f"DESTDIR={tmp_path / 'd'}", wrong], MAKEFLAGS="")
+        assert done.returncode and why in done.stderr and not (tmp_path / "d").exists()
 
 
 def flags(prefix: Path, *asked: str) -> list[str]:
