@@ -31,9 +31,9 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("--mode", choices=ccwords.MODES, default=ccwords.MODES[0], help="default: %(default)s")
-    add("--layout", choices=ccwords.LAYOUTS, default=ccwords.LAYOUTS[0], help="default: %(default)s; "
-        "for direct also bare: the bytes that the compiler would have put there")  # fmt: skip
+    add("--mode", choices=ccwords.MODES, default=ccwords.MODES[0], help="how calls are made (default: %(default)s)")
+    add("--layout", choices=ccwords.LAYOUTS, default=ccwords.LAYOUTS[0], help="the bytes of a call site; bare, for "
+        "mode direct, are those that the compiler would have put there (default: %(default)s)")  # fmt: skip
     switch = argparse.BooleanOptionalAction
     add("--strict", action=switch, help="the compile fails if any call is on a lower form than asked")
     add("--fallback", action=switch, help="if instrument itself fails, the calls go by their trampolines, and a line "

@@ -96,6 +96,9 @@ _WORDS: dict[str, Callable[[], tuple[str, ...]]] = {"explain": _codes}
 
 # ---- bash -----------------------------------------------------------------------------------------
 
+_BASH_DIRECTORIES = 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur")'
+"""A name with a blank is one, and a slash follows it. (compopt is for bash's own call alone.)"""
+
 
 def _bash(commands: Sequence[Described]) -> Iterator[str]:
     names = " ".join(command.name for command in commands if command.name)
@@ -103,6 +106,8 @@ def _bash(commands: Sequence[Described]) -> Iterator[str]:
     yield "_instrument() {"
     yield "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= word flags= words="
     yield "    COMPREPLY=()"
+    # bash takes --mode=direct for three words.
+    yield "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi"
     # What stands behind -- belongs to the compiler: files, as bash does by itself.
     yield '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == -- ]] && return; done'
     yield "    if ((COMP_CWORD > 1)); then"
@@ -116,7 +121,7 @@ def _bash(commands: Sequence[Described]) -> Iterator[str]:
                 wanted = f"-W '{' '.join(option.words)}'"
                 yield f'        {patterns}) COMPREPLY=($(compgen {wanted} -- "$cur")); return;;'
             elif option.kind == "directories":
-                yield f'        {patterns}) COMPREPLY=($(compgen -d -- "$cur")); return;;'
+                yield f"        {patterns}) {_BASH_DIRECTORIES}; return;;"
             elif option.kind != "none":
                 yield f"        {patterns}) return;;"
     yield "    esac"

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from instrument import SPDX, __version__
+from instrument import SPDX, __version__, settings
 from instrument.commands import COMMANDS, RUN, Command
 
 _STATUS = "Exit status:"
+_COLOURS = {"NO_COLOR, FORCE_COLOR": "diagnostics without colours, or with them, whatever standard error is"}
 
 
 def main(folder: str) -> int:
@@ -48,6 +49,7 @@ def _page(name: str, command: Command, names: list[str]) -> Iterator[str]:
     for action in parser._actions:
         yield from _option(action, parser)
     yield from _rest(parser.epilog or "")
+    yield from _surroundings(name)
     yield ".SH SEE ALSO"
     others = [f"\\fB{_text(other)}\\fR(1)" for other in names if other != name]
     yield ",\n".join(others)
@@ -81,6 +83,30 @@ def _rest(epilog: str) -> Iterator[str]:
     for part in paragraphs:
         if part.startswith(_STATUS):
             yield ".SH EXIT STATUS\n" + _text(" ".join(part.removeprefix(_STATUS).split()))
+
+
+_VARIABLES = {
+    "instrument": {"CC": "the compiler that is asked where no compile_commands.json tells", **_COLOURS},
+    "instrument-cc": {
+        "INSTRUMENT_CC": "options that come before those of the command line",
+        "TMPDIR": "where small files are kept from one compile to the next",
+        **_COLOURS,
+    },
+}
+_SETTINGS = {"instrument": settings.RUN, "instrument-cc": settings.LAUNCHER}
+
+
+def _surroundings(name: str) -> Iterator[str]:
+    """The variables and files that a command reads which takes settings."""
+    if name not in _SETTINGS:
+        return
+    yield ".SH ENVIRONMENT"
+    told = {settings.variable(each): settings.SETTINGS[each].help for each in _SETTINGS[name]}
+    for variable, what in (told | _VARIABLES[name]).items():
+        yield f".TP\n\\fB{_text(variable)}\\fR\n{_text(what)}"
+    yield ".SH FILES"
+    names = ", ".join(f"\\fI{_text(file)}\\fR" for file in (settings.FILE, settings.SHARED_FILE))
+    yield f".TP\n{names}\nsettings: \\fBinstrument\\-config\\fR(1)"
 
 
 def _text(text: str) -> str:

@@ -71,8 +71,8 @@ def add_settings(made: Parser) -> None:
     """The options that a file or the environment may hold, too. What is not given is None."""
     add, switch = made.add_argument, argparse.BooleanOptionalAction
     add("-o", "--output-dir", metavar="OUT", dest="out", help="where the instrumented copy goes")
-    add("--mode", choices=MODES, help=f"default: {MODES[0]}")
-    add("--layout", choices=LAYOUTS, help=f"default: {LAYOUTS[0]}")
+    add("--mode", choices=MODES, help=f"how calls are made (default: {MODES[0]})")
+    add("--layout", choices=LAYOUTS, help=f"the bytes of a call site (default: {LAYOUTS[0]})")
     add("-p", "--build-dir", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
     add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
     add("--exclude", metavar="GLOB", action="append", help="files and directories that are no input; repeatable")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What only a person at a terminal sees: colours in diagnostics, and how far a long run has come.
 
-Nothing of it goes to files or pipes; NO_COLOR and TERM=dumb are honoured.
+Nothing of it goes to files or pipes, unless FORCE_COLOR asks for colours; NO_COLOR and TERM=dumb are honoured.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def hush() -> None:
 
 def moves(stream: TextIO) -> bool:
     """Whether the stream's reader understands more than lines."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def coloured(stream: TextIO) -> bool:
     """Whether colours are wanted there."""
-    return moves(stream) and not os.environ.get("NO_COLOR")
+    return not os.environ.get("NO_COLOR") and (moves(stream) or bool(os.environ.get("FORCE_COLOR")))
 
 
 def say(text: str) -> None:
@@ -90,6 +90,8 @@ def tracked(
             if now() >= next_at:
                 filled = _BAR * count // total
                 line = f"instrument: {what} [{'#' * filled}{'.' * (_BAR - filled)}] {count}/{total}"
+                # What is wider than the terminal would begin a line each time.
+                line = line[: _columns(out) - 1]
                 out.write(f"\r{line}")
                 out.flush()
                 shown, next_at = len(line), now() + _REDRAWN
@@ -97,3 +99,10 @@ def tracked(
         if shown:
             out.write("\r" + " " * shown + "\r")
             out.flush()
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80

@@ -59,9 +59,24 @@ def test_zsh_takes_the_script(scripts: Path, tmp_path: Path) -> None:
     said = run(["zsh", "-fc", program], cwd=tmp_path, HOME=str(tmp_path))
     assert (
         said.startswith("_instrument\n")
-        and "--mode=[default\\: inline-asm]:value:(inline-asm trampoline direct)" in said
+        and "--mode=[how calls are made]:value:(inline-asm trampoline direct)" in said
     )
     assert attempt(["zsh", "-n", scripts / "zsh"]).stderr == ""
+
+
+def test_bash_takes_a_value_behind_an_equals_sign_and_names_with_blanks(scripts: Path, tmp_path: Path) -> None:
+    """As it calls us itself: with --mode=d as three words."""
+    for folder in ("my dir", "your dir"):
+        (tmp_path / folder).mkdir()
+    for words, wanted in (
+        ("--mode = d", ["direct"]),
+        ("cc --layout =", ["aligned", "compact", "bare"]),
+        ("-o my", ["my dir"]),
+        ("--output-dir = y", ["your dir"]),
+    ):
+        program = f"source {scripts / 'bash'}; COMP_WORDS=(instrument {words}); COMP_CWORD={len(words.split())}; "
+        program += '_instrument; printf "%s\\n" "${COMPREPLY[@]}"'
+        assert run(["bash", "-c", program], cwd=tmp_path).splitlines() == wanted
 
 
 def test_behind_the_dashes_the_words_are_the_compilers(scripts: Path) -> None:
@@ -89,6 +104,8 @@ def test_there_is_a_page_for_each_command_and_mandoc_finds_no_fault(tmp_path: Pa
     assert not faults
     text = re.sub(".\b", "", run(["mandoc", "-T", "utf8", tmp_path / "instrument-cc.1"]))
     assert "\nEXIT STATUS\n" in text and "--mode {inline-asm,trampoline,direct}" in text
+    for variable in ("INSTRUMENT_STRICT", "INSTRUMENT_CC", "TMPDIR", "NO_COLOR"):
+        assert re.search(rf"^ {{5,}}{variable}\b", text, re.MULTILINE), variable
     assert manual.pages() == {path.name: path.read_text() for path in tmp_path.iterdir()}
 
 

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from io import StringIO
 from itertools import count
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -30,6 +34,7 @@ class Terminal(StringIO):
 def wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(terminal._State, "quiet", False)
 
 
@@ -52,13 +57,29 @@ def test_colours_are_for_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NO_COLOR", "")
     monkeypatch.setenv("TERM", "dumb")
     assert not terminal.coloured(Terminal()) and not terminal.moves(Terminal())
+    monkeypatch.setenv("TERM", "")
+    assert not terminal.moves(Terminal())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert terminal.coloured(StringIO()) and not terminal.moves(StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not terminal.coloured(StringIO())
 
 
-def bar(stream: StringIO, seconds: float) -> str:
+def test_a_bar_is_no_wider_than_the_terminal() -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    with os.fdopen(slave, "w") as stream:
+        bar(stream, 3)
+        drawn = os.read(master, 4096).decode()
+    os.close(master)
+    assert drawn.startswith("\rinstrument: files [####") and max(map(len, drawn.split("\r"))) == 29
+
+
+def bar(stream: TextIO, seconds: float) -> str:
     """What is drawn for four items that come `seconds` apart."""
     clock = count(0.0, seconds / 2)
     assert list(terminal.tracked("abcd", 4, "files", lambda: next(clock), stream)) == list("abcd")
-    return stream.getvalue()
+    return stream.getvalue() if isinstance(stream, StringIO) else ""
 
 
 def test_a_bar_is_drawn_for_what_takes_longer_than_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
