@@ -62,7 +62,9 @@ def main(words: Sequence[str]) -> int:
     sys.stdout.flush()
     clashes = {head: settings.clash(values["layout"], values["mode"].value) for head, values in heads.items()}
     wrong = [Finding("IN016", f"{head}: {why}").render() for head, why in clashes.items() if why]
-    for line in settings.warnings() + wrong:
+    aside = "" if file or arguments.isolated else settings.misspelt(options.start(arguments))
+    odd = [f"instrument: warning: {aside} [IN016]"] if aside else []
+    for line in settings.warnings() + odd + wrong:
         terminal.say(line)
     return 2 if wrong else 0
 

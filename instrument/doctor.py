@@ -267,6 +267,8 @@ def _settings() -> Iterator[Check]:
         file = settings.find(".")
         settings.settle(settings.SETTINGS, {}, file)
         yield Check("configuration", State.FINE, os.path.relpath(file.path) if file else "no file here or above")
+        if not file and (aside := settings.misspelt(".")):
+            yield Check("configuration", State.NOTE, aside)
     except settings.SettingError as error:
         where = f"{error.path}:{error.line}: " if error.path else ""
         yield Check("configuration", State.WRONG, f"{where}{error} [IN016]")

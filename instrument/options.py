@@ -84,13 +84,16 @@ def add_settings(made: Parser) -> None:
 
 def file(arguments: argparse.Namespace) -> File | None:
     """The file with the settings for the sources. Raises InstrumentError, status 2."""
-    if arguments.isolated:
-        return None
+    with _told():
+        return None if arguments.isolated else settings.find(start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> str:
+    """The directory where the search for the file begins."""
     from instrument import inputs  # 30 ms, which --help need not wait for
 
     there = [Path(source) for source in arguments.sources if os.path.lexists(source)]
-    with _told():
-        return settings.find(str(inputs.root_of(there)) if there else ".")
+    return str(inputs.root_of(there)) if there else "."
 
 
 def settled(arguments: argparse.Namespace, flags: Sequence[str], found: File | None) -> dict[str, Value]:

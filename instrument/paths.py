@@ -6,13 +6,19 @@ Imported on the fast path of the command line, so it may import nothing heavy.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 
 def _data(name: str) -> Path:
     package = Path(__file__).resolve().parent
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
+    for place in (package / name, package.parent / name):
+        if place.is_dir():
+            return place
+    print(
+        f"instrument: error: no directory {place}; compilers read there, so an archive will not do", file=sys.stderr
+    )
+    raise SystemExit(2)
 
 
 C_RUNTIME = _data("c_runtime")

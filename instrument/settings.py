@@ -16,7 +16,7 @@ from instrument.meant import meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 CHOICE, SWITCH, COUNT, PATH, WORDS = "choice", "switch", "count", "path", "words"
 
@@ -163,10 +163,9 @@ def find(folder: str) -> File | None:
 
     Files further up are not read. A pyproject.toml without our table does not count. Raises SettingError.
     """
-    folder = os.path.abspath(folder)
-    while True:
+    for place in _upwards(folder):
         for name in (FILE, SHARED_FILE):
-            path = os.path.join(folder, name)
+            path = os.path.join(place, name)
             data = _read(path)
             # Parsed only if it can be ours: tomllib takes 5 ms to import.
             if data is None or (name == SHARED_FILE and b"instrument" not in data):
@@ -177,10 +176,26 @@ def find(folder: str) -> File | None:
                 table = tools.get("instrument") if isinstance(tools, dict) else None
             if table is not None:
                 return _checked(path, data, table, name == SHARED_FILE)
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
+    return None
+
+
+def misspelt(folder: str) -> str:
+    """Where a pyproject.toml, which find() passed over, has a table that was to be ours; empty if none has."""
+    import re
+
+    for place in _upwards(folder):
+        path = os.path.join(place, SHARED_FILE)
+        for name in re.findall(rb"^\[tool\.(\w+)\]", _read(path) or b"", re.MULTILINE):
+            if hint := meant(name.decode(), ["instrument"]).replace("instrument", "[tool.instrument]"):
+                return f"{os.path.relpath(path)}: [tool.{name.decode()}] is not read{hint}"
+    return ""
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    folder, below = os.path.abspath(folder), ""
+    while folder != below:
+        yield folder
+        folder, below = os.path.dirname(folder), folder
 
 
 def _read(path: str) -> bytes | None:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import sys
 
 _OWN_NAMES = ("instrument", "__main__.py")
+"""How they begin: `pipx install --suffix=@2` makes instrument@2."""
 
 
 def main() -> int:
     """Run the command line and return the exit status. Under another name, that of a compiler, a link to the
     command is that compiler (ccache's "masquerade")."""
     name = sys.argv[0].rpartition("/")[2]
-    if name == "instrument-cc":
+    if name.startswith("instrument-cc"):
         # For settings that hold one word, like CCACHE_PREFIX; the options come from the environment.
         from instrument import launcher
 
         return launcher.main(["--", *sys.argv[1:]])
-    if name not in _OWN_NAMES:
+    if not name.startswith(_OWN_NAMES):
         from instrument import launcher
 
         return launcher.masquerade(name, sys.argv[1:])

@@ -52,3 +52,15 @@ def test_an_archive_without_git_passes_the_check_of_licences(tmp_path: Path) -> 
     bare.write_text(f"# {SPDX}\n".replace("MIT", "Zlib"))
     done = attempt(words, MAKEFLAGS="")
     assert done.returncode and "instrument/bare.py" in done.stdout and "foreign" not in done.stdout
+
+
+def test_under_a_name_with_a_suffix_and_in_an_archive(tmp_path: Path) -> None:
+    """As pipx makes it with --suffix; and as zipapp does, whose files no compiler can read."""
+    for name, words in (("instrument@2", ("--version",)), ("instrument-cc@2", ("echo", "instrument"))):
+        (tmp_path / name).symlink_to(Path(sys.executable).parent / name.removesuffix("@2"))
+        assert run([tmp_path / name, *words]).startswith("instrument")
+    shutil.copytree(ROOT / "instrument", tmp_path / "z" / "instrument", ignore=shutil.ignore_patterns("__pycache__"))
+    archive = tmp_path / "instrument.pyz"
+    run([sys.executable, "-m", "zipapp", tmp_path / "z", "-m", "instrument.start:main", "-o", archive])
+    done = attempt([sys.executable, "-P", archive, "--cflags"], cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == "" and "an archive will not do" in done.stderr

@@ -94,6 +94,14 @@ def test_what_editors_and_others_put_there(here: Path, monkeypatch: pytest.Monke
         settings.find(".")
 
 
+def test_a_table_whose_name_is_misspelt_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(here, {"pyproject.toml": '[tool.ruff]\n[tool.instrumnt]\nmode = "direct"\n', "sub/a.c": ""})
+    said = "pyproject.toml: [tool.instrumnt] is not read; did you mean [tool.instrument]?"
+    assert run("config", "sub") == 0 and capsys.readouterr().err == f"instrument: warning: {said} [IN016]\n"
+    assert f"configuration       note   {said}\n" in instrument("doctor").stdout
+    assert run("config", "--isolated") == 0 and not capsys.readouterr().err
+
+
 def test_a_working_directory_that_is_gone_is_told(here: Path) -> None:
     lay(here, {"a.c": CALL})
     for words in (("config",), (f"{here}/a.c", "-n"), ("doctor",), ("cc", "--", "gcc", INCLUDE, "-c", f"{here}/a.c")):
