@@ -199,7 +199,7 @@ def _asked(subject: str, probe: Callable[[], bool], yes: str, no: str, if_not: S
 
 def _runtime() -> Iterator[Check]:
     """Compile and run a program with one static call, as a user would."""
-    words = [sys.executable, "-m", "instrument", "cc", "--isolated", "--mode", "direct", "--"]
+    words = [sys.executable, "-P", "-m", "instrument", "cc", "--isolated", "--mode", "direct", "--"]
     try:
         compiler = compiledb.compiler()
     except InstrumentError:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from instrument import doctor, kernel
-from tests.toolchain import ROOT, instrument
+from tests.toolchain import ROOT, attempt, instrument
 
 
 def checks(cwd: Path, **env: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -59,6 +59,14 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     assert "there is no other c99 in PATH" in wrong["link c99"] and "set TMPDIR" in wrong["TMPDIR"]
     status, found = checks(tmp_path, PATH=f"{links}{os.pathsep}{os.environ['PATH']}", CC="gcc-12")
     assert found["link cc"][0] == "ok" and "stands before" in found["link cc"][1]
+
+
+def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path) -> None:
+    for name in ("json.py", "runpy.py", "instrument/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('not this one')\n")
+    done = attempt([Path(sys.executable).parent / "instrument", "doctor"], cwd=tmp_path, CC="gcc-12")
+    assert done.returncode == 0 and "a program           ok" in done.stdout
 
 
 def test_what_a_compiler_cannot_do_is_told_by_its_own_words(tmp_path: Path) -> None:
