@@ -237,8 +237,8 @@ def _parsed(path: str, data: bytes) -> dict[str, Any]:
 
 def _checked(path: str, data: bytes, table: object, shared: bool) -> File:
     if not isinstance(table, dict):
-        raise _unusable("[tool.instrument] is no table", path, 1, 1)
-    lines = {key: _line(data, key, shared) for key in table}
+        raise _unusable("[tool.instrument] is no table", path, _line(data, "tool.instrument"))
+    lines = {key: _line(data, f"tool.instrument.{key}" if shared else key) for key in table}
     for key, value in table.items():
         if key not in SETTINGS:
             hint = meant(key, SETTINGS)
@@ -257,20 +257,19 @@ def _meant_by(setting: Setting, value: Any) -> Any:
     return tuple(value) if setting.kind == WORDS else value
 
 
-def _line(data: bytes, key: str, shared: bool) -> int:
-    """Where `key` is set: tomllib does not tell, so this looks for what most people write."""
-    ours = not shared
-    lines = data.decode("utf-8-sig").splitlines()
-    for number, line in enumerate(lines, 1):
-        word = line.strip()
-        if word.startswith("["):
-            name = word.strip("[]").replace(" ", "")
-            ours = name == "tool.instrument" if shared else False
-            if name.rpartition(".")[2] == key:
-                return number
-        elif ours and word.partition("=")[0].partition(".")[0].strip(" \t\"'") == key:
+def _line(data: bytes, name: str) -> int:
+    """Where `name` is set: tomllib does not tell, so this looks for what most people write."""
+    table, near = "", 1
+    for number, line in enumerate(data.decode("utf-8-sig").splitlines(), 1):
+        head = line.strip().startswith("[")
+        words = line.strip().strip("[]") if head else f"{table}.{line.partition('=')[0]}"
+        here = "".join(words.split()).replace('"', "").replace("'", "").removeprefix(".")
+        table = here if head else table
+        if f"{here}.".startswith(f"{name}."):
             return number
-    return 1
+        # As in tool.instrument = {mode = "direct"}.
+        near = number if name.startswith(f"{here}.") else near
+    return near
 
 
 def _wrong(setting: Setting, value: object) -> str:

@@ -66,7 +66,13 @@ def test_the_nearest_file_is_read_alone(here: Path) -> None:
          "direct: what instrument writes itself has prefixes "),
         ("pyproject.toml", "[tool.other]\nstrikt = 1\n[tool.instrument]\nstrikt = 1\n",
          "pyproject.toml:4:1: error: unknown setting 'strikt'; did you mean strict? "),
-        ("pyproject.toml", "[tool]\ninstrument = 1\n", "pyproject.toml:1:1: error: [tool.instrument] is no table "),
+        ("pyproject.toml", "[tool]\ninstrument = 1\n", "pyproject.toml:2:1: error: [tool.instrument] is no table "),
+        ("pyproject.toml", "[tool]\nx.jobs = 1\n'instrument' . jobs = 0\n", "pyproject.toml:3:1: error: "
+         "jobs: takes a number that is at least 1, not 0 "),
+        ("pyproject.toml", "[project]\nname = 'x'\n[tool]\ninstrument = {jobs = 0}\n", "pyproject.toml:4:1: error: "
+         "jobs: takes a number that is at least 1, not 0 "),
+        ("pyproject.toml", "[tool.instrument.log]\nx = 1\n", "pyproject.toml:1:1: error: "
+         "log: takes a path, not {'x': 1} "),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_used(
