@@ -40,9 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = (_command if words and words[0] in commands.COMMANDS else _instrument)(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has enough; the interpreter's own flush at exit must not complain.
+        # Whoever read us has enough; the interpreter's own flush at exit must not complain. A shell makes 141 of
+        # SIGPIPE: 1 would be a finding, 0 that all is well.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        return 141
     except KeyboardInterrupt as stop:
         return 128 + (stop.args[0] if stop.args else 2)
     except OSError as error:
