@@ -20,7 +20,7 @@ from instrument.description import Runtime
 from instrument.diagnostics import InstrumentError
 from instrument.inspect import complain, listed, rows, state, target
 from instrument.selection import chosen, idle
-from instrument.watched import Watched, obstacle
+from instrument.watched import Watched
 
 if TYPE_CHECKING:
     from instrument.arguments import Parser
@@ -129,7 +129,7 @@ def _text(watched: Watched, found: Binary, sites: bool) -> Iterator[str]:
     for runtime in found.runtimes:
         if len(found.runtimes) > 1:
             yield f"  runtime in {watched.owner(runtime.address)}:"
-        yield from _policy(found, runtime)
+        yield from _policy(watched, runtime)
     yield ""
     yield from listed([("KEY", "TARGET", "SITES", "NOW", "OBJECT"), *key_rows(watched, found)])
     if sites:
@@ -143,7 +143,7 @@ def _site_cells(cells: tuple[str, ...]) -> tuple[str, ...]:
     return cells[:4] + cells[6:]
 
 
-def _policy(found: Binary, runtime: Runtime) -> Iterator[str]:
+def _policy(watched: Watched, runtime: Runtime) -> Iterator[str]:
     counted = runtime.statistics
     yield f"  policy: {runtime.reason}"
     yield f"  text is written by: {runtime.write if runtime.write != 'none' else 'nothing yet'}"
@@ -157,7 +157,7 @@ def _policy(found: Binary, runtime: Runtime) -> Iterator[str]:
     if fallbacks:
         yield f"  fallbacks: {', '.join(fallbacks)}"
     if runtime.failure is not None:
-        yield f"  last obstacle: {obstacle(found, runtime.failure)}"
+        yield f"  last obstacle: {watched.obstacle(runtime.failure)}"
 
 
 _COUNTED = ("updates", "failures", "sites", "trampolines")

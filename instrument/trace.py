@@ -15,7 +15,7 @@ from instrument.binary import Binary
 from instrument.diagnostics import InstrumentError
 from instrument.ps import key_rows, of_process, seconds
 from instrument.selection import chosen, idle
-from instrument.watched import Watched, obstacle
+from instrument.watched import Watched
 
 if TYPE_CHECKING:
     from instrument.arguments import Parser
@@ -75,7 +75,7 @@ def _plural(number: int) -> str:
 def _seen(watched: Watched, found: Binary) -> _Seen:
     keys = {name: (to, forms) for name, to, _, forms, _ in key_rows(watched, found)}
     counted = [runtime.statistics for runtime in found.runtimes]
-    failures = (obstacle(found, runtime.failure) for runtime in found.runtimes if runtime.failure is not None)
+    failures = (watched.obstacle(runtime.failure) for runtime in found.runtimes if runtime.failure is not None)
     return _Seen(keys, sum(c["updates"] for c in counted), sum(c["failures"] for c in counted), next(failures, ""))
 
 

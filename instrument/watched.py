@@ -30,6 +30,7 @@ class Watched:
         self.process = Process(pid)
         self._names = Names(self.process)
         self._found = self._find()
+        self._keys: dict[int, str] = {}
 
     def _find(self) -> list[int]:
         found = description.find(self.process.mappings(), self.process.memory())
@@ -71,6 +72,7 @@ class Watched:
         except Unreadable:
             raise self._refusal("its runtime's description leads nowhere: its memory was overwritten") from None
         found = binary.of_runtimes(self.process, self._names, "process", memory, runtimes, whole)
+        self._keys = {key.address: key.name for key in found.keys}
         return replace(found, wrong=self._lasting(found.wrong, runtimes)) if found.wrong else found
 
     def _lasting(self, wrong: tuple[Wrong, ...], runtimes: list[Runtime]) -> tuple[Wrong, ...]:
@@ -83,14 +85,13 @@ class Watched:
                 break
         return wrong
 
+    def obstacle(self, failure: Failure) -> str:
+        """Why an update failed, in words, as of the last look."""
+        name = errno.errorcode.get(-failure.error, str(failure.error))
+        key = f", key {self._keys[failure.key]}" if failure.key in self._keys else ""
+        where = f", at {self._names.name(failure.address)}" if failure.address else ""
+        return f"{failure.what} (-{name}{key}{where})"
+
     def owner(self, address: int) -> str:
         """The path of the file that the address is of."""
         return self._names.path(address).removesuffix(" (deleted)")
-
-
-def obstacle(found: Binary, failure: Failure) -> str:
-    """Why an update failed, in words."""
-    name = errno.errorcode.get(-failure.error, str(failure.error))
-    key = next((f", key {key.name}" for key in found.keys if key.address == failure.key), "")
-    where = f", at {found.name(failure.address)}" if failure.address else ""
-    return f"{failure.what} (-{name}{key}{where})"
