@@ -19,7 +19,7 @@ from typing import TextIO
 import pytest
 
 from instrument import terminal
-from instrument.diagnostics import Finding
+from instrument.diagnostics import Finding, visible
 from instrument.model import Place
 
 FINDING = Finding("IN002", "no key: note: it is", Place("a.c", 3, 2), notes=("one",), fix="another")
@@ -108,3 +108,19 @@ def test_the_command_on_a_terminal(env: dict[str, str], colours: bool, tmp_path:
     said = os.read(master, 1 << 16).decode()
     os.close(master)
     assert done.returncode == 1 and ("\x1b[" in said) == colours and "a.c:2:22: error: " in plain(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\tb\u3000c\u00a0d\u200de \udcff", "a\tb\u3000c\u00a0d\u200de \udcff"),
+        ("\x1b[2J\x07\x00\r\x7f\x9b", "<U+001B>[2J<U+0007><U+0000><U+000D><U+007F><U+009B>"),
+        ("\u202a\u202e\u2066\u2069\u200f\u2028", "<U+202A><U+202E><U+2066><U+2069><U+200F><U+2028>"),
+    ],
+)
+def test_what_steers_a_terminal_is_spelled_out(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    place = Place(f"{text}.c", 1, len(text) + 1)
+    lines = Finding("IN002", f"no {text}", place).render(f"{text}(x)").split("\n")
+    assert lines[:2] == [f"{seen}.c:1:{len(text) + 1}: error: no {seen} [IN002]", f"  {seen}(x)"]
+    assert lines[2] == "  " + "".join("\t" if c == "\t" else " " for c in seen) + "^"
