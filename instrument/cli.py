@@ -240,7 +240,7 @@ def _tell(
         _say(note)
     if arguments.verbose:
         for line in report.listing(found, _prefix(outcome.inputs.root)):
-            print(line, file=sys.stderr)
+            print(terminal.visible(line), file=sys.stderr)
     if not arguments.json and (found or not (outcome.inputs.instrumented or outcome.failed)):
         head, *rest = report.census(found, outcome.keys, options.mode, len(outcome.inputs.files))
         print("\n".join([f"instrument: {head}", *rest]), file=sys.stderr)

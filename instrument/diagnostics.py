@@ -8,6 +8,7 @@ what each code means.
 from __future__ import annotations
 
 from instrument.model import Place
+from instrument.terminal import visible
 from instrument.value import dataclass
 
 
@@ -26,23 +27,6 @@ class InstrumentError(Exception):
 
 def _error(findings: tuple[Finding, ...], status: int) -> InstrumentError:
     return InstrumentError(*findings, status=status)
-
-
-_TURNING = frozenset(
-    "\u061c\u200e\u200f\u2028\u2029" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
-)
-
-
-def visible(text: str) -> str:
-    """`text` as a terminal may be given it: what moves its cursor, colours it, ends a line or turns the direction of
-    writing is spelled out, as in <U+202E>. A tab stays."""
-    if text.isprintable():
-        return text
-    return "".join(f"<U+{ord(c):04X}>" if _steers(c) else c for c in text)
-
-
-def _steers(c: str) -> bool:
-    return c in _TURNING or (c < " " and c != "\t") or "\x7f" <= c <= "\x9f"
 
 
 @dataclass(frozen=True, slots=True)

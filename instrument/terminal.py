@@ -46,8 +46,26 @@ def coloured(stream: TextIO) -> bool:
     return not os.environ.get("NO_COLOR") and (moves(stream) or bool(os.environ.get("FORCE_COLOR")))
 
 
+_TURNING = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+)
+
+
+def visible(text: str) -> str:
+    """`text` as a terminal may be given it: what moves its cursor, colours it, ends a line or turns the direction of
+    writing is spelled out, as in <U+202E>. A tab stays."""
+    if text.isprintable():
+        return text
+    return "".join(f"<U+{ord(c):04X}>" if _steers(c) else c for c in text)
+
+
+def _steers(c: str) -> bool:
+    return c in _TURNING or (c < " " and c != "\t") or "\x7f" <= c <= "\x9f"
+
+
 def say(text: str) -> None:
     """Print diagnostics, as Finding.render() has them, to standard error."""
+    text = "\n".join(map(visible, text.split("\n")))
     print(painted(text) if coloured(sys.stderr) else text, file=sys.stderr)
 
 

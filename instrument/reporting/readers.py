@@ -9,8 +9,8 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from instrument import templates
-from instrument.diagnostics import visible
 from instrument.reporting.model import Excerpt, Report, Site, said, shown
+from instrument.terminal import visible
 
 _BARS = 20
 """Files that have a bar of their own."""

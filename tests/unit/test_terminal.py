@@ -19,7 +19,7 @@ from typing import TextIO
 import pytest
 
 from instrument import terminal
-from instrument.diagnostics import Finding, visible
+from instrument.diagnostics import Finding
 from instrument.model import Place
 
 FINDING = Finding("IN002", "no key: note: it is", Place("a.c", 3, 2), notes=("one",), fix="another")
@@ -119,7 +119,7 @@ def test_the_command_on_a_terminal(env: dict[str, str], colours: bool, tmp_path:
     ],
 )
 def test_what_steers_a_terminal_is_spelled_out(text: str, seen: str) -> None:
-    assert visible(text) == seen
+    assert terminal.visible(text) == seen
     place = Place(f"{text}.c", 1, len(text) + 1)
     lines = Finding("IN002", f"no {text}", place).render(f"{text}(x)").split("\n")
     assert lines[:2] == [f"{seen}.c:1:{len(text) + 1}: error: no {seen} [IN002]", f"  {seen}(x)"]
