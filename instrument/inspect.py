@@ -146,7 +146,7 @@ def main(words: Sequence[str]) -> int:
                 whole.append(found)
                 shown.append(chosen(found, options.key))
                 if not options.json:
-                    print("\n".join(text(shown[-1], options)))
+                    print("\n".join(map(terminal.visible, text(shown[-1], options))))
         except InstrumentError as error:
             status = 2
             sys.stdout.flush()
@@ -350,9 +350,10 @@ def _reason(code: str) -> str:
 
 
 def listed(lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table, its columns as wide as they need to be."""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
+    """A table, its columns as wide as they need to be. A binary's names may hold anything."""
+    shown = [[terminal.visible(cell) for cell in line] for line in lines]
+    widths = [max(len(line[column]) for line in shown) for column in range(len(lines[0]))]
+    for line in shown:
         yield ("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))).rstrip()
 
 

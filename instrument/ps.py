@@ -83,9 +83,12 @@ def main(words: Sequence[str]) -> int:
         if options.json:
             print(json.dumps(_as_json(watched, found), indent=None if options.watch else 1, sort_keys=True))
         elif redraws:
-            print(_drawn([_beat(options.watch), *_text(watched, found, options.sites)], first), end="")
+            print(
+                _drawn([_beat(options.watch), *map(terminal.visible, _text(watched, found, options.sites))], first),
+                end="",
+            )
         else:
-            print("\n".join(_text(watched, found, options.sites)))
+            print("\n".join(map(terminal.visible, _text(watched, found, options.sites))))
         sys.stdout.flush()
         complain(found)
         # A library that comes later may bring the key along.

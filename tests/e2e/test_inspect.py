@@ -181,6 +181,18 @@ def test_text_that_the_tables_do_not_agree_with(program: Path, tmp_path: Path) -
         assert attempt([*INSPECT, program]).returncode == 0
 
 
+def test_names_do_not_steer_the_terminal(program: Path, tmp_path: Path) -> None:
+    hostile = tmp_path / "hostile"
+    hostile.write_bytes(
+        program.read_bytes().replace(b"\0slow\0", b"\0\x1b[1m\0").replace(b"\0twice\0", b"\0\x1b[2mx\0")
+    )
+    text = run([*INSPECT, hostile])
+    assert "\x1b" not in text and "<U+001B>[2mx+0x" in text
+    (head,) = (line for line in text.splitlines() if line.startswith("  KEY "))
+    (row,) = re.findall(r"^  step +<U\+001B>\[1m +0x.*$", text, re.M)
+    assert head.index("TRAMPOLINE") == row.index("0x")
+
+
 def test_a_core(program: Path, tmp_path: Path) -> None:
     """As the kernel and gdb write them: without the pages that are in files. The sites are as they were then."""
     program = Path(shutil.copy(program, tmp_path))
