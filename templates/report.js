@@ -5,7 +5,7 @@
 (() => {
 	const PAGE = 200;
 	const [PATH, LINE, COLUMN, FUNCTION, KEYS, FORM, FATE, LEVEL, CODES, WHY, TEXT, CARET, BECAME] = Array(13).keys();
-	const sites = JSON.parse(document.getElementById("data").textContent);
+	const { sites, titles } = JSON.parse(document.getElementById("data").textContent);
 	const byId = (id) => document.getElementById(id);
 	const form = byId("filters"), table = byId("calls"), body = table.tBodies[0], pages = byId("pages");
 
@@ -74,7 +74,7 @@
 			why.append(make("div", s[FATE], "became"));
 		s[WHY].forEach((text, i) => {
 			const reason = make("div", text + " "), code = make("abbr", s[CODES][i]);
-			code.title = "instrument explain " + s[CODES][i];
+			code.title = titles[s[CODES][i]];
 			reason.append(code);
 			why.append(reason);
 		});

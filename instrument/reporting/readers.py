@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TypeVar
 from urllib.parse import quote
 
-from instrument import templates
+from instrument import explain, templates
 from instrument.reporting.model import Excerpt, Report, Site, said, shown
 from instrument.terminal import visible
 
@@ -42,16 +42,26 @@ def as_text(report: Report) -> str:
 def as_html(report: Report) -> str:
     """The page. Its table of calls is made by its script, some hundred at a time, from data in the page."""
     report = _visible(report)
+    titles = _titles(report)
     page = templates.page(
         "report.html.j2",
         report=report,
         forms=_forms(report),
         bars=bars(report.sites),
         reasons=reasons(report.sites),
-        data=[_row(site) for site in report.sites],
+        data={"titles": titles, "sites": [_row(site) for site in report.sites]},
         link=link,
+        titles=titles,
     )
     return page.decode()
+
+
+def _titles(report: Report) -> dict[str, str]:
+    """What each code of the report means, in half a line."""
+    codes = {problem.code for problem in report.problems}
+    codes |= {code for site in report.sites for code, _ in site.reasons}
+    codes |= {key.code for key in report.keys if key.code}
+    return {code: f"{explain.title(code) or code} (instrument explain {code})" for code in sorted(codes)}
 
 
 def _forms(report: Report) -> list[tuple[str, int]]:

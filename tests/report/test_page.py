@@ -85,6 +85,8 @@ def test_the_source_is_text_and_the_pages_are_few(page: Path, tmp_path: Path) ->
     (row,) = found.calls()
     assert of.MARKUP in row[0] and "the function takes further arguments" in row[4]
     assert not any(known.get("id") == "injected" for _, known in found.tags)
+    meant = "the function is variadic (instrument explain IN022)"
+    assert [tag for tag, known in found.tags if known.get("title") == meant] == ["a", "abbr", "abbr"]
 
 
 def test_the_page_needs_nothing_but_itself(page: Path) -> None:
