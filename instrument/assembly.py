@@ -171,11 +171,9 @@ def _whole(register: bytes) -> bytes:
 
 # ---- what a site becomes --------------------------------------------------------------------------
 
-# As __SC_SITE of static_call_x86_64.h has it, but for three things:
-# - The core is an instruction: GNU as gives a .loc to the next instruction and not to data, so that a jump of bytes
-#   alone had the line of what follows it (2.40).
+# As __SC_SITE of static_call_x86_64.h has it, but for two things:
 # - A site has no label but the one behind it: with -malign-branch the assembler pads a `bare` jump, behind the label
-#   that would stand before it. (What has prefixes it leaves alone, since they are data to it.)
+#   that would stand before it. (Behind a prefix it does not.)
 # - A record is bound to the first site in the same section. GNU as takes 13 s for 20,000 sites that are each bound to
 #   themselves, and half a second for these.
 _ALIGN = b".p2align 3\n\t"
@@ -204,7 +202,7 @@ def _site(number: int, bound: int, operation: bytes, kind: int, prefixes: int, s
         b"bound": bound,
         b"operation": operation,
         b"symbol": symbol,
-        b"prefixes": b".byte %b\n\t" % b", ".join([b"0x2e"] * prefixes) if prefixes else b"",
+        b"prefixes": b"cs\n\t" * prefixes,
         b"size": prefixes + (6 if kind == 2 else 5),
         b"stub": b"0" if kind else b".Lsb_d%d - ." % number,
         b"layout": prefixes | kind << 8,

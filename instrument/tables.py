@@ -318,8 +318,15 @@ def _wrong(memory: Memory, site: Site, key: Key | None, doors: Mapping[int, str]
 
 
 def _stub(memory: Memory, site: Site, doors: Mapping[int, str]) -> bool:
-    code = _bytes(memory, site.stub, 10)
-    if len(code) < 10:
-        return False
-    called, back = decode(code[:5], site.stub, "call", 0), decode(code[5:], site.stub + 5, "jump", 0)
-    return called[0] == "call" and doors.get(called[1] or 0) == site.key and back == ("jump", site.end)
+    # Before the call an assembler may have padded: -mbranches-within-32B-boundaries, with nops or prefixes.
+    code = _bytes(memory, site.stub, _STUB_SIZE + _MOST_PADDING) or _bytes(memory, site.stub, _STUB_SIZE)
+    for match in _STUB.finditer(code):
+        at = site.stub + match.start()
+        called, back = decode(match[1], at, "call", 0), decode(match[2], at + 5, "jump", 0)
+        if called[0] == "call" and doors.get(called[1] or 0) == site.key and back == ("jump", site.end):
+            return True
+    return False
+
+
+_STUB = re.compile(rb"(?=(\xe8....)(\xe9....))", re.DOTALL)
+_STUB_SIZE, _MOST_PADDING = 10, 31

@@ -132,7 +132,9 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 
 /*
  * n cs prefixes and a five-byte call: with n = 3 one aligned word, with n = 1 Torvalds's six bytes anywhere.
- * `call` keeps its five bytes in every assembler; the prefixes must be .byte (GNU as: "skipping prefixes").
+ * `call` keeps its five bytes in every assembler. Each prefix is a statement: `cs cs call` is refused (GNU as: "same
+ * type of prefix used twice"), and before bytes of data GNU as puts no row of the line table: the call's line began
+ * behind them, in the middle of the site, and a breakpoint on that line too.
  * %= is a new number in every copy that the compiler makes of the asm.
  *
  * The stub, in cold text at the section's end, is where a thread goes on that ran into an int3 and cannot have its
@@ -151,7 +153,7 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 #define __SC_BOUND "\"ao\", @progbits, .Lsc%="
 #endif
 #define __SC_SITE(name, n, align, prefixes) \
-	align ".Lsc%=:\n\t.byte " prefixes "\n\tcall __SCT__" #name "@PLT\n.Lse%=:\n\t" \
+	align ".Lsc%=:\n\t" prefixes "call __SCT__" #name "@PLT\n.Lse%=:\n\t" \
 	".subsection 1\n" \
 	".Lsb%=:\n\tcall __SCT__" #name "@PLT\n\t.byte 0xe9\n\t.long .Lse%= - . - 4\n\t" \
 	".previous\n\t" \
@@ -166,8 +168,8 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 	".quad .Lsc%=\n\t" \
 	".asciz \"" #name "\"\n\t" \
 	".popsection"
-#define __SC_SITE_ALIGNED_ASM(name) __SC_SITE(name, __SC_SITE_ALIGNED, ".p2align 3\n", "0x2e, 0x2e, 0x2e")
-#define __SC_SITE_COMPACT_ASM(name) __SC_SITE(name, __SC_SITE_COMPACT, "", "0x2e")
+#define __SC_SITE_ALIGNED_ASM(name) __SC_SITE(name, __SC_SITE_ALIGNED, ".p2align 3\n", "cs\n\tcs\n\tcs\n\t")
+#define __SC_SITE_COMPACT_ASM(name) __SC_SITE(name, __SC_SITE_COMPACT, "", "cs\n\t")
 
 /*
  * What any callee may change (psABI 3.2.1, figure 3.4) beyond the registers of arguments and results, which a wrapper

@@ -268,6 +268,22 @@ def test_damaged_files_are_errors_or_nothing_worse(name: str, program: Path) -> 
     assert said["refused"] > 40 and said["read"] > 20
 
 
+@pytest.mark.parametrize(
+    ("mode", "flags"), [("direct", ("-O0",)), ("direct", ("-O2", "-g1")), ("inline-asm", ("-O0",))]
+)
+def test_no_line_begins_in_the_middle_of_a_site(mode: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    """A breakpoint on a line stands where its row says: behind the prefixes it would be within the instruction."""
+    program = build(tmp_path, mode, *flags)
+    table = run(["objdump", "--dwarf=decodedline", program]).splitlines()
+    begins = {int(words[2], 16) for words in map(str.split, table) if len(words) > 2 and words[2][:2] == "0x"}
+    (found,) = inspected(str(program))
+    assert begins and len(found["sites"]) >= 4
+    for site in found["sites"]:
+        inside = range(site["address"] + 1, site["address"] + len(site["bytes"].split()))
+        assert not begins.intersection(inside), site
+        assert (site["file"], site["line"]) in LINES.get(site["key"], {("main.c", 28)})
+
+
 def test_compressed_debug_information_tells_where_calls_are(program: Path, tmp_path: Path) -> None:
     """Also of an object, where its relocations are for what it is uncompressed."""
     for name in ("prog", "main.o", "other.o"):

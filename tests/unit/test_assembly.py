@@ -95,7 +95,7 @@ CONDITIONS = re.findall(r"\S+", "o no b c nae nb nc ae e z ne nz be na a nbe s n
 def test_branches(condition: str) -> None:
     done = prepared(f"\tj{condition}\t__SCT__k@PLT # TAILCALL\n")
     assert [site.kind for site in done.sites] == ["branch"]
-    assert f"\n\t.byte 0x2e, 0x2e\n\tj{condition} __SCT__k@PLT\n".encode() in done.text
+    assert f"\n\tcs\n\tcs\n\tj{condition} __SCT__k@PLT\n".encode() in done.text
 
 
 @pytest.mark.parametrize("name", ["a$b", "ké", "k1", "static_call"])
@@ -253,7 +253,7 @@ def test_a_call_through_what_may_be_another_value(text: str) -> None:
 
 def test_the_text_of_a_call() -> None:
     assert prepare(b"\t.text\n\tcall\t__SCT__k@PLT # c\n", "aligned").text.decode() == (
-        "\t.text\n\t.p2align 3\n\t.byte 0x2e, 0x2e, 0x2e\n\tcall __SCT__k@PLT\n.Lse_d0:\n"
+        "\t.text\n\t.p2align 3\n\tcs\n\tcs\n\tcs\n\tcall __SCT__k@PLT\n.Lse_d0:\n"
         "\t.subsection 1\n.Lsb_d0:\n\tcall __SCT__k@PLT\n\t.byte 0xe9\n\t.long .Lse_d0 - . - 4\n\t.previous\n"
         '\t.pushsection __static_call_sites, "ao", @progbits, .Lse_d0\n\t.p2align 2\n'
         "\t.long .Lse_d0 - 8 - .\n\t.long .Lsb_d0 - .\n\t.long 3\n\t.long __SCT__k@GOTPCREL\n\t.popsection\n"
@@ -265,12 +265,12 @@ def test_the_text_of_a_call() -> None:
 @pytest.mark.parametrize(
     ("line", "layout", "text"),
     [
-        ("call", "aligned", ".p2align 3\n\t.byte 0x2e, 0x2e, 0x2e\n\tcall"),
-        ("jmp", "aligned", ".p2align 3\n\t.byte 0x2e, 0x2e, 0x2e\n\tjmp"),
-        ("jne", "aligned", ".p2align 3\n\t.byte 0x2e, 0x2e\n\tjne"),
-        ("call", "compact", "\t.byte 0x2e\n\tcall"),
-        ("jmp", "compact", "\t.byte 0x2e\n\tjmp"),
-        ("jne", "compact", "\t.byte 0x2e\n\tjne"),
+        ("call", "aligned", ".p2align 3\n\tcs\n\tcs\n\tcs\n\tcall"),
+        ("jmp", "aligned", ".p2align 3\n\tcs\n\tcs\n\tcs\n\tjmp"),
+        ("jne", "aligned", ".p2align 3\n\tcs\n\tcs\n\tjne"),
+        ("call", "compact", "\tcs\n\tcall"),
+        ("jmp", "compact", "\tcs\n\tjmp"),
+        ("jne", "compact", "\tcs\n\tjne"),
         ("call", "bare", "\tcall"),
         ("jmp", "bare", "\tjmp"),
         ("jne", "bare", "\tjne"),
@@ -315,7 +315,7 @@ def test_what_is_left_has_a_line() -> None:
 
 def test_the_sites_of_wrappers_are_no_new_ones() -> None:
     text = (
-        "#APP\n\t.p2align 3\n.Lsc7:\n\t.byte 0x2e, 0x2e, 0x2e\n\tcall __SCT__k@PLT\n.Lse7:\n\t.subsection 1\n.Lsb7:\n"
+        "#APP\n\t.p2align 3\n.Lsc7:\n\tcs\n\tcs\n\tcs\n\tcall __SCT__k@PLT\n.Lse7:\n\t.subsection 1\n.Lsb7:\n"
         "\tcall __SCT__k@PLT\n\t.byte 0xe9\n\t.long .Lse7 - . - 4\n\t.previous\n\t.long __SCT__k@GOTPCREL\n#NO_APP\n"
         "\tcall\t__SCT__other\n"
     )

@@ -132,6 +132,12 @@ def test_an_update_that_is_under_way_is_not_wrong() -> None:
     assert "neither its trampoline nor its target" in wrongs(memory)[0]
 
 
+def test_a_stub_may_begin_with_padding() -> None:
+    memory = whole()
+    memory.put(STUB, b"\x0f\x1f\x40\x00\x2e" + near(STUB + 5, TRAMP, b"\xe8") + near(STUB + 10, SITE + 8, b"\xe9"))
+    assert wrongs(memory) == []
+
+
 def test_where_a_trampoline_leads() -> None:
     memory = whole()
     memory.put(TRAMP, near(TRAMP, 0x1180, b"\x2e\x2e\x2e\xe9"))
