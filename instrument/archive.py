@@ -20,7 +20,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def members(path: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The name and the content of each member. Raises DamagedError; OSError for a thin member that is not there."""
+    """The name and the content of each member. Raises DamagedError, also for a thin member that is not there."""
     thin, at, names = data[:8] == THIN, 8, b""
     while at < len(data):
         header = data[at : at + _HEADER]
@@ -45,4 +45,11 @@ def members(path: str, data: bytes) -> Iterator[tuple[str, bytes]]:
             name = name.removesuffix("/")
         if name in _INDEXES:
             continue
-        yield name, (Path(path).parent / name).read_bytes() if outside else content
+        yield name, _outside(Path(path).parent / name) if outside else content
+
+
+def _outside(member: Path) -> bytes:
+    try:
+        return member.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"its member {member} cannot be read: {error.strerror or error}") from None

@@ -34,10 +34,11 @@ class Wrong:
 class Binary:
     """What one file, core or process holds.
 
-    `kind` is "program", "library", "object", "core" or "process". `reasons` tell why a key's calls were left to its
-    trampoline, codes of diagnostics.py. `name` tells the function of an address, `lines` the source line of a site's
-    or call's; `place` and `section` where an address is, in a function and in a section, and `start` where that
-    function begins. `doors` are the addresses that lead to a trampoline, with its key.
+    `kind` is "program", "library", "object", "core", "process", or "archive" where that has no calls. `reasons` tell
+    why a key's calls were left to its trampoline, codes of diagnostics.py. `name` tells the function of an address,
+    `lines` the source line of a site's or call's; `place` and `section` where an address is, in a function and in a
+    section, and `start` where that function begins. `doors` are the addresses that lead to a trampoline,
+    with its key.
     """
 
     path: str
@@ -99,6 +100,10 @@ def of_image(image: Image) -> Binary:
         start=image.start,
         code=image.read,
     )
+
+
+def without_calls(path: str, kind: str, *notes: str) -> Binary:
+    return Binary(path, kind, keys=(), sites=(), left=(), wrong=(), name=hex, doors={}, notes=notes)
 
 
 def of_space(where: Space, names: Names, kind: str, whole: bool = True) -> Binary:

@@ -189,6 +189,8 @@ def _linked(path: str, elf: Any) -> Image:
             raise refuse(path, f"it is truncated: {s.name or 'a section'} ends behind the file's end")
     if elf.num_sections() == 0:
         raise refuse(path, "it has no section headers, by which its tables are found")
+    if any(s["sh_flags"] & _EXECUTABLE and s["sh_type"] == _NOBITS for s in elf.iter_sections()):
+        raise refuse(path, "it holds debug information alone, and no code")
     image = Image(path, "program" if _is_program(elf) else "library", sections, symbols.read(elf), segments=headers)
     image.arrange()
     image.debug = _undamaged(lambda name: _contents(elf, name))

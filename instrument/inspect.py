@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from instrument import archive, binary, core, explain, image, terminal
+from instrument import binaries, explain, terminal
 from instrument.assembly import WORDS, Why
 from instrument.binary import Binary
 from instrument.diagnostics import Finding, InstrumentError
-from instrument.memory import Unreadable
 from instrument.selection import chosen, idle
 from instrument.tables import Left, Site
-from instrument.value import dataclass, replace
+from instrument.value import dataclass
 
 if TYPE_CHECKING:
     import argparse
@@ -31,85 +29,6 @@ _UNKNOWN = "for a reason that this version does not know"
 _MOST_SHOWN = 20
 """Where tables and text disagree, it is in one place or in all."""
 _SORTS = ("address", "key", "file", "function", "form", "layout")
-
-
-# ---- from a path --------------------------------------------------------------------------------------
-
-
-def read(path: str, root: str = "/") -> Iterator[Binary]:
-    """What the file holds: one Binary, or one for each member of an archive that has static calls.
-
-    `root` is where the files are that a core names.
-
-    Raises InstrumentError, status 2, for what is none of these, damaged, or of another machine.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            header = file.read(18)
-            if core.is_core(header):
-                yield _of_core(path, root)
-                return
-            data = header + file.read()
-        if archive.is_archive(data):
-            yield from _members(path, data)
-        else:
-            yield binary.of_image(image.load(path, data))
-    except OSError as error:
-        raise image.refuse(path, error.strerror or str(error)) from None
-
-
-def _members(path: str, data: bytes) -> Iterator[Binary]:
-    try:
-        for name, content in archive.members(path, data):
-            # A library may hold anything; what is no object of this machine has no static calls.
-            if content[:4] == b"\x7fELF":
-                found = binary.of_image(image.load(f"{path}({name})", content))
-                if found.keys or found.sites or found.left:
-                    yield found
-    except archive.DamagedError as error:
-        raise image.refuse(path, str(error)) from None
-
-
-def _of_core(path: str, root: str) -> Binary:
-    from instrument.description import UnknownVersionError
-    from instrument.space import Names
-
-    where = core.Core(path, root)
-    names = Names(where)
-    try:
-        found = binary.of_space(where, names, "core")
-    except UnknownVersionError as error:
-        raise image.refuse(path, str(error)) from None
-    except Unreadable as error:
-        raise image.refuse(path, _no_runtime(where, f"it leads to {error.args[0]:#x}, which is not there")) from None
-    missing = where.missing()
-    absent = "; ".join(f"{name} {why}" for name, why in missing.items())
-    if not found.runtimes:
-        raise image.refuse(path, _no_runtime(where, absent))
-    if missing and not (found.keys or found.sites):
-        raise image.refuse(path, f"its tables are in a file that is not to be had: {absent} (see --sysroot)")
-    tables = {names.path(start) for runtime in found.runtimes for start in binary.table_addresses(runtime)}
-    lost = {
-        name: "so its keys and calls are not shown" if name in tables else "so its functions have no names"
-        for name in missing
-    }
-    notes = [f"{name} {why}, {lost[name]}" for name, why in missing.items()]
-    if changing := [key.name for key in found.keys if key.changing]:
-        notes.append(f"an update was under way, of {', '.join(sorted(changing))}")
-    if where.cut:
-        notes.append("it is truncated: what is not in it is not shown")
-        found = binary.without(found, where.lacks)
-    return replace(found, notes=tuple(notes))
-
-
-def _no_runtime(where: core.Core, absent: str) -> str:
-    """Why nothing was found in a core."""
-    if where.cut:
-        return "it is truncated before its end: the memory of the runtime of static calls is not in it"
-    files = (where.file(mapping) or b"" for mapping in where.mappings())
-    if any(content[:4] == b"\x7fELF" and binary.RUNTIME.encode() in content for content in files):
-        return "it was written without the memory of the runtime of static calls (see coredump_filter in core(5))"
-    return "the program that it is of has no runtime of static calls" + (f" ({absent})" if absent else "")
 
 
 # ---- the command --------------------------------------------------------------------------------------
@@ -142,11 +61,11 @@ def main(words: Sequence[str]) -> int:
     status, whole, shown = 0, [], []
     for path in options.paths:
         try:
-            for found in read(path, options.sysroot):
+            for found in binaries.read(path, options.sysroot):
                 whole.append(found)
                 shown.append(chosen(found, options.key))
                 if not options.json:
-                    print("\n".join(map(terminal.visible, text(shown[-1], options))))
+                    show(text(shown[-1], options))
         except InstrumentError as error:
             status = 2
             sys.stdout.flush()
@@ -159,8 +78,20 @@ def main(words: Sequence[str]) -> int:
     for finding in unknown:
         terminal.say(finding.render())
     status = 2 if unknown else status
-    failed = (options.strict and wrong) or (options.patched_only and any(found.left for found in shown))
+    failed = (options.strict and wrong) or (options.patched_only and any(map(stays, shown)))
     return status or int(bool(failed))
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines with names in them that came from files, and may be anything."""
+    written = "\n".join(map(terminal.visible, lines)).encode(sys.stdout.encoding, "backslashreplace")
+    print(written.decode(sys.stdout.encoding))
+
+
+def stays(found: Binary) -> bool:
+    """Whether a call stays on its trampoline for good: one without a record, or a bare one in two cache lines."""
+    split = found.kind != "object" and any(site.layout == "bare" and site.splits_line for site in found.sites)
+    return split or bool(found.left)
 
 
 def complain(*shown: Binary) -> list[Finding]:

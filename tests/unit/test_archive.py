@@ -43,5 +43,5 @@ def test_what_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "lib.a").unlink()
     data = filled(tmp_path, "rcsT")
     (tmp_path / "short.o").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DamagedError, match=r"member .*short\.o cannot be read: No such file"):
         list(members(str(tmp_path / "lib.a"), data))

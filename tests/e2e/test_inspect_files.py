@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What `instrument inspect` is given that is no program: archives of anything, objects without code, odd names."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.obedient import build
+from tests.e2e.test_inspect import INSPECT, inspected
+from tests.toolchain import INCLUDE, attempt, run
+
+LATER = "compiled for link-time optimisation"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`other.o` has two sites; `plain.o` none, `arm.o` is another machine's."""
+    made = tmp_path_factory.mktemp("files")
+    build(made)
+    (made / "plain.c").write_text("int plain(void) { return 0; }\n")
+    run(["gcc-12", "-c", "plain.c"], made)
+    run(["aarch64-linux-gnu-gcc", "-c", "plain.c", "-o", "arm.o"], made)
+    launcher = (sys.executable, "-m", "instrument", "cc", "--")
+    for compiler, name in (("gcc-12", "slim.o"), ("clang-14", "bitcode.o")):
+        run([*launcher, compiler, "-O1", "-flto", INCLUDE, "-c", "other.c", "-o", name], made)
+    return made
+
+
+def test_one_member_that_cannot_be_read_is_not_all(folder: Path) -> None:
+    run(["ar", "rcs", "mixed.a", "arm.o", "other.o", "plain.o", "plain.c"], folder)
+    done = attempt([*INSPECT, "mixed.a"], folder)
+    assert done.returncode == 2 and "mixed.a(arm.o): it is for another machine" in done.stderr
+    assert done.stdout.startswith("mixed.a(other.o): object, 0 keys, 2 call sites")
+
+
+def test_the_member_that_is_missing_is_named(folder: Path) -> None:
+    (folder / "gone.o").write_bytes((folder / "plain.o").read_bytes())
+    run(["ar", "rcsT", "thin.a", "other.o", "gone.o"], folder)
+    (folder / "gone.o").unlink()
+    done = attempt([*INSPECT, "thin.a"], folder)
+    assert done.returncode == 2 and "thin.a: its member gone.o cannot be read: No such file" in done.stderr
+    assert done.stdout.startswith("thin.a(other.o): object")
+
+
+@pytest.mark.parametrize("members", [(), ("plain.o", "plain.c")])
+def test_an_archive_without_calls_says_so(members: tuple[str, ...], folder: Path) -> None:
+    name = f"none{len(members)}.a"
+    run(["ar", "rcs", name, *members], folder)
+    assert run([*INSPECT, name], folder).strip() == f"{name}: archive, no static calls"
+
+
+@pytest.mark.parametrize("name", ["slim.o", "bitcode.o"])
+def test_objects_whose_code_comes_with_the_link(name: str, folder: Path) -> None:
+    assert LATER in run([*INSPECT, name], folder)
+    run(["ar", "rcs", f"{name}.a", name, "plain.o"], folder)
+    (found,) = json.loads(run([*INSPECT, "--json", f"{name}.a"], folder))
+    assert found["kind"] == "archive" and found["notes"][0].startswith(f"1 member {LATER}")
+
+
+def test_what_has_no_code(folder: Path) -> None:
+    run(["objcopy", "--only-keep-debug", "prog", "prog.debug"], folder)
+    done = attempt([*INSPECT, "prog.debug"], folder)
+    assert done.returncode == 2 and "debug information alone" in done.stderr
+    done = attempt([*INSPECT, "/dev/zero"], timeout=20)
+    assert done.returncode == 2 and "a device" in done.stderr
+
+
+def test_a_name_cannot_steer_the_terminal(folder: Path) -> None:
+    """Nor end the command, where it is none in the encoding."""
+    for name, shown in (("red\x1b[31m.o", "red<U+001B>[31m.o"), ("bad\udcff.o", r"bad\udcff.o")):
+        (folder / name).write_bytes((folder / "other.o").read_bytes())
+        done = attempt([*INSPECT, "-s", name, f"no-{name}"], folder, PYTHONIOENCODING="utf-8:strict")
+        assert done.stdout.startswith(f"{shown}: object") and f"no-{shown}: No such" in done.stderr
+        assert done.returncode == 2
+
+
+def test_a_bare_site_in_two_lines_stays_on_its_trampoline(tmp_path: Path) -> None:
+    at = '__asm__ volatile(".p2align 6\\n.skip %d");'
+    (tmp_path / "at.c").write_text(
+        "#include <static_call.h>\nint f(int);\nDECLARE_STATIC_CALL(key, f);\n"
+        + "".join(f"int at{n}(int x) {{ {at % n} return static_call(key)(x) + 1; }}\n" for n in range(56, 64))
+    )
+    launcher = (sys.executable, "-m", "instrument", "cc", "--mode", "direct", "--layout")
+    for layout, status in (("bare", 1), ("compact", 0)):
+        run([*launcher, layout, "--", "gcc-12", "-O1", "-fPIC", INCLUDE, "-c", "at.c"], tmp_path)
+        run(["gcc-12", "-shared", "at.o", "-o", "at.so"], tmp_path)
+        (found,) = inspected(str(tmp_path / "at.so"))
+        assert sum(site["crosses"] for site in found["sites"]) == 3
+        assert attempt([*INSPECT, "--patched-only", "at.so"], tmp_path).returncode == status
