@@ -131,6 +131,13 @@ def _name(address):
 
 
 def _line(address):
+    """Where the call is. A wrapper's instruction is of the key's declaration; as an inlined function it is, to gdb, of
+    the line that calls it."""
+    block = gdb.block_for_pc(address)
+    while block and not block.function:
+        block = block.superblock
+    if block and block.function.name.startswith("__SCW__") and block.function.line:
+        return f"{block.function.symtab.filename}:{block.function.line}"
     found = gdb.find_pc_line(address)
     return f"{found.symtab.filename}:{found.line}" if found.symtab else ""
 
@@ -169,6 +176,8 @@ class InfoStaticCalls(gdb.Command):
                         counts[now] = counts.get(now, 0) + 1
                 now = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
                 rows.append((key.name, _name(key.target), str(sum(counts.values())), now or "-"))
+        if len(rows) == 1:
+            raise gdb.GdbError(f"No key {argument.strip()!r}; `info static-calls` lists them.")
         _table(rows)
 
 
