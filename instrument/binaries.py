@@ -84,7 +84,7 @@ def _of_core(path: str, root: str) -> Binary:
     from instrument.space import Names
 
     where = core.Core(path, root)
-    names = Names(where)
+    names = Names(where, root)
     try:
         found = binary.of_space(where, names, "core")
     except UnknownVersionError as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -63,15 +63,21 @@ class Core:
             raise refuse(path, f"it is {why}") from error
         if not self._parts:
             raise refuse(path, "it has no memory")
-        self._mappings = [
-            Mapping(
-                start, end, offset, name, any(p.executable and p.start < end and start < p.end for p in self._parts)
-            )
-            for start, end, offset, name in files
-        ]
         self._contents: dict[str, bytes | None] = {}
         self._strangers: set[str] = set()
+        self._mappings = [Mapping(start, end, offset, name, False) for start, end, offset, name in files]
+        self._mappings = [replace(mapping, executable=self._executable(mapping)) for mapping in self._mappings]
         self._memory = Cached(self._fetch)
+
+    def _executable(self, mapping: Mapping) -> bool:
+        """As the core says; gdb leaves out of it what is in a file, and with it what may be executed."""
+        parts = [part for part in self._parts if part.start < mapping.end and mapping.start < part.end]
+        if parts:
+            return any(part.executable for part in parts)
+        return any(
+            kind == _PT_LOAD and flags & 1 and offset // PAGE * PAGE <= mapping.offset < offset + size
+            for kind, flags, offset, _, _, size, _, _ in segments((self.file(mapping) or b"")[:PAGE])
+        )
 
     def mappings(self) -> Sequence[Mapping]:
         return self._mappings

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from instrument import inlined, lines, objectfile, symbols
+from instrument import inlined, lines, objectfile, separate, symbols
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.memory import Unreadable
 from instrument.symbols import Symbols
@@ -115,8 +115,9 @@ def refuse(path: str, why: str) -> InstrumentError:
     return InstrumentError(Finding("IN011", f"cannot read {path}: {why}"), status=2)
 
 
-def load(path: str, data: bytes) -> Image:
-    """Raises InstrumentError, status 2, for what is no x86-64 ELF file, or damaged."""
+def load(path: str, data: bytes, root: str = "/") -> Image:
+    """`root` is where debug information is looked for that is in a file of its own. Raises InstrumentError, status 2,
+    for what is no x86-64 ELF file, or damaged."""
     check(path, data, len(data))
     # Not above: help, completions and manual pages, which know the commands' modules, are had without it.
     from elftools.elf.elffile import ELFFile
@@ -126,7 +127,7 @@ def load(path: str, data: bytes) -> Image:
         kind = elf["e_type"]
         if kind == "ET_CORE":
             raise refuse(path, "it is a core file, where a program or object is wanted")
-        return _object(path, elf) if kind == "ET_REL" else _linked(path, elf)
+        return _object(path, elf) if kind == "ET_REL" else _linked(path, elf, data, root)
     except InstrumentError:
         raise
     except Exception as error:
@@ -176,7 +177,7 @@ def _machine(number: int) -> str:
 # ---- linked files -----------------------------------------------------------------------------------
 
 
-def _linked(path: str, elf: Any) -> Image:
+def _linked(path: str, elf: Any, data: bytes, root: str) -> Image:
     headers = [(p["p_vaddr"], p["p_memsz"], p["p_offset"]) for p in elf.iter_segments("PT_LOAD")]
     sections = [
         Section(s.name, s["sh_addr"], bytes(s.data()), bool(s["sh_flags"] & _EXECUTABLE))
@@ -194,6 +195,10 @@ def _linked(path: str, elf: Any) -> Image:
     image = Image(path, "program" if _is_program(elf) else "library", sections, symbols.read(elf), segments=headers)
     image.arrange()
     image.debug = _undamaged(lambda name: _contents(elf, name))
+    if elf.get_section_by_name(".debug_line") is None:
+        link = image.debug(".gnu_debuglink")
+        if (other := separate.find(path, data, link, root)) is not None:
+            _complete(image, other)
     _fix(image, elf)
     for section in image.sections:
         if section.executable and section.name.startswith(".plt"):
@@ -201,6 +206,20 @@ def _linked(path: str, elf: Any) -> Image:
                 slot = section.start + match.end() + int.from_bytes(match[1], "little", signed=True)
                 image.relays[section.start + match.start()] = slot
     return image
+
+
+def _complete(image: Image, data: bytes) -> None:
+    """With what was taken out of the file: its symbols, and the sections that it has no more."""
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        symbols.read(elf, image.symbols)
+    except Exception:
+        # Damaged: then it is as if it were not there.
+        return
+    own, others = image.debug, _undamaged(lambda name: _contents(elf, name))
+    image.debug = lambda name: own(name) or others(name)
 
 
 def _is_program(elf: Any) -> bool:

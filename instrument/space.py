@@ -51,8 +51,9 @@ def images(mappings: Sequence[Mapping]) -> Iterator[Mapping]:
 class Names:
     """Addresses -> functions and lines, by the files that a space maps. A file is read once, when it is needed."""
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    def __init__(self, space: Space, root: str = "/") -> None:
+        """`root` is what the paths of mappings are below."""
+        self._space, self._root = space, root
         self._mappings = sorted(space.mappings(), key=lambda mapping: mapping.start)
         self._starts = [mapping.start for mapping in self._mappings]
         self._images: dict[str, Image | None] = {}
@@ -76,7 +77,7 @@ class Names:
     def _load(self, mapping: Mapping) -> Image | None:
         data = self._space.file(mapping)
         try:
-            return image.load(mapping.path, data) if data is not None else None
+            return image.load(mapping.path, data, self._root) if data is not None else None
         except InstrumentError:
             return None
 

@@ -58,9 +58,9 @@ def entries(elf: Any, table: Any) -> list[tuple[str, int, int, int, int, int]]:
     ]
 
 
-def read(elf: Any) -> Symbols:
-    """The symbols of a linked file."""
-    found = Symbols()
+def read(elf: Any, known: Symbols | None = None) -> Symbols:
+    """The symbols of a linked file, with those that are known."""
+    found = known or Symbols()
     for table in elf.iter_sections():
         if table["sh_type"] in ("SHT_SYMTAB", "SHT_DYNSYM"):
             for name, kind, bind, section, value, size in entries(elf, table):

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.obedient import build
+from instrument import image
+from tests.e2e.obedient import build, running
 from tests.e2e.test_inspect import INSPECT, inspected
 from tests.toolchain import INCLUDE, attempt, run
 
@@ -67,6 +70,40 @@ def test_what_has_no_code(folder: Path) -> None:
     assert done.returncode == 2 and "debug information alone" in done.stderr
     done = attempt([*INSPECT, "/dev/zero"], timeout=20)
     assert done.returncode == 2 and "a device" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["link", "directory", "build-id"])
+def test_debug_information_in_a_file_of_its_own(how: str, folder: Path, tmp_path: Path) -> None:
+    """Names, lines and all, of a core too; of another build none is taken."""
+    program = Path(shutil.copy(folder / "prog", tmp_path))
+    (whole,) = inspected(str(program))
+    (number,) = re.findall(r"Build ID: (\w+)", run(["readelf", "-n", program]))
+    places = {
+        "link": tmp_path / "prog.debug",
+        "directory": tmp_path / ".debug" / "prog.debug",
+        "build-id": tmp_path / "usr/lib/debug/.build-id" / number[:2] / f"{number[2:]}.debug",
+    }
+    place = places[how]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    run(["objcopy", "--only-keep-debug", program, place])
+    run(["strip", program])
+    if how == "build-id":
+        # As root sees it, since /usr/lib/debug is the machine's.
+        found = image.load("/prog", program.read_bytes(), str(tmp_path))
+        address = whole["sites"][0]["address"]
+        assert found.place(address) == whole["sites"][0]["function"]
+        assert found.lines({address}) == {address: (whole["sites"][0]["file"], whole["sites"][0]["line"])}
+        return
+    run(["objcopy", f"--add-gnu-debuglink={place}", program])
+    (again,) = inspected(str(program))
+    assert (again["sites"], again["left"]) == (whole["sites"], whole["left"])
+    with running(program) as it:
+        run(["gcore", "-o", tmp_path / "core", str(it.pid)])
+    (core,) = inspected(str(tmp_path / f"core.{it.pid}"))
+    assert {site["line"] for site in core["sites"]} == {site["line"] for site in whole["sites"]}
+    place.write_bytes(place.read_bytes()[:-1])
+    (bare,) = inspected(str(program))
+    assert {site["line"] for site in bare["sites"]} == {None}
 
 
 def test_a_name_cannot_steer_the_terminal(folder: Path) -> None:
