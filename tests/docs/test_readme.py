@@ -49,6 +49,17 @@ def test_the_example(tmp_path: Path, first: str) -> None:
     assert "call sites, 0 calls left" in shell("instrument inspect hook", tmp_path)[1]
 
 
+def test_link_time_optimisation(tmp_path: Path) -> None:
+    (source,) = re.findall(r"^```c\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "hook.c").write_text(source)
+    page = (ROOT / "docs" / "build-systems.md").read_text()
+    assert shell(commands(page, "instrument cc --mode direct -- gcc -O2 -flto"), tmp_path)[0] == 0
+    counted = "gcc -flto hook.o $(instrument --libs) -o by-gcc && instrument inspect hook by-gcc"
+    said = shell(counted, tmp_path)[1]
+    assert "hook: program, 1 key, 2 call sites, 0 calls left" in said
+    assert "by-gcc: program, 1 key, 0 call sites, 2 calls left" in said
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/copy.md"])
 def test_a_copy(project: Path, page: str) -> None:
     script = re.sub(r" +# .*", "", commands((ROOT / page).read_text(), "instrument src include"))
