@@ -12,7 +12,9 @@ from bench import overview
 from bench.report import RESULTS, read
 from tests.toolchain import ROOT
 
-CALL, STARTUP, PROGRAMS = (read(RESULTS / f"{name}.json") for name in ("call", "startup", "programs"))
+CALL, STARTUP, PROGRAMS, UPDATE = (
+    read(RESULTS / f"{name}.json") for name in ("call", "startup", "programs", "update")
+)
 MODES = ("direct", "inline-asm", "trampoline")
 TAIL_CALLS = ("xxhash: 256-byte hash", "xxhash: 16-byte update", "deflate: adler32 of 64 bytes")
 LUA = ("lua: binary trees", "lua: objects and closures")
@@ -55,14 +57,21 @@ def per_site() -> float:
     return (resident["first update, of one site"] - resident["no table"]) * 2**20 / 1e6
 
 
+def update(threads: int, sites: int) -> float:
+    """Microseconds that an update to another target takes, of aligned sites, by auto."""
+    case = f"aligned: target, {threads} busy threads"
+    (found,) = (one.value for one in UPDATE.figures if (one.case, one.way, one.x) == (case, "auto", sites))
+    return found
+
+
 def sentences() -> Iterable[tuple[str, str]]:
     calls = (*LUA, "deflate: crc32 of 64 bytes")
-    hash_, update, adler = ((one,) for one in TAIL_CALLS)
+    hash_, short, adler = ((one,) for one in TAIL_CALLS)
     yield "docs/faq.md", f"inline asm takes {span(of_hard_wired(calls, 'inline-asm'))} times what a hard-wired call"
     yield (
         "docs/faq.md",
         f"{span(of_hard_wired(hash_, 'inline-asm'))} in xxHash's 256-byte hash, "
-        f"{span(of_hard_wired(update, 'inline-asm'))} in its 16-byte update, "
+        f"{span(of_hard_wired(short, 'inline-asm'))} in its 16-byte update, "
         f"{span(of_hard_wired(adler, 'inline-asm'))} in adler32",
     )
     yield "docs/faq.md", f"which is at {span(of_hard_wired(TAIL_CALLS, 'direct'))} of hard-wired in the same cases"
@@ -74,7 +83,7 @@ def sentences() -> Iterable[tuple[str, str]]:
     )
     yield (
         "docs/faq.md",
-        f"16-byte update takes {span(of_pointer(update, MODES))}, its 256-byte hash "
+        f"16-byte update takes {span(of_pointer(short, MODES))}, its 256-byte hash "
         f"{span(of_pointer(hash_, MODES))}, adler32 {span(of_pointer(adler, MODES))}; "
         "libdeflate's whole checksum program "
         f"{span(of_pointer(('deflate: its checksum -A -s 64',), MODES))}, a whole Lua program "
@@ -87,6 +96,20 @@ def sentences() -> Iterable[tuple[str, str]]:
     yield "README.md", f"the PLT's jump ({of_call('ifunc', 'empty')[0]:.2f} of a hard-wired call)"
     yield "docs/alternatives.md", f"({span(of_call('ifunc', 'empty'))} of a hard-wired call of an empty function)"
     yield "docs/alternatives.md", f"costs what a direct one does ({of_call('pointer', 'empty')[0]:.2f} of it here)"
+    yield (
+        "docs/performance.md",
+        f"(an empty function: {span(of_call('inline-asm', 'empty') + of_call('direct', 'empty'))} of it), with "
+        f"retpolines a pointer {span(of_call('pointer, retpoline', 'empty'))} times that, without them "
+        f"{span(of_call('pointer', 'empty'))}. A hook that is off takes {span(of_call('direct', 'NULL'))}, "
+        f"a test for NULL {span(of_call('pointer', 'NULL'))}.",
+    )
+    yield (
+        "docs/performance.md",
+        f"takes {update(0, 1):.0f} us while nobody calls, {update(2, 1):.0f} us beside two busy threads; of a "
+        f"million sites {update(0, 1_000_000) / 1000:.0f} and {update(2, 1_000_000) / 1000:.0f} ms.",
+    )
+    (first,) = (one.value for one in STARTUP.figures if one.way == "first update, of one site" and one.unit == "ms")
+    yield "docs/performance.md", f"{first:.0f} ms and {per_site() * 1e6 / 2**20:.0f} MiB for a million of them"
     yield "docs/guide-plugins.md", f"takes {span(of_call('pointer', 'small, far'))} of it"
 
 
