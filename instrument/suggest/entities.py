@@ -49,7 +49,9 @@ def places(
             continue
         elsewhere = list(project.occurrences(source, first.name))
         if static and path != first.source.path:
-            if not path.endswith(".c") and any(not _another(one) for one in elsewhere):
+            if not first.source.path.endswith(".c"):
+                yield from elsewhere  # it is refused as a header's; who uses it shows that it is called
+            elif not path.endswith(".c") and any(not _another(one) for one in elsewhere):
                 found.refuse("a header names it, which may mean this one", elsewhere[0].place)
         elif static or not _hides(elsewhere, own):
             yield from (one for one in elsewhere if (path, one.word.span.start) not in own)

@@ -13,7 +13,7 @@ from instrument.suggest import spelling
 from instrument.suggest.declared import Variable
 from instrument.suggest.model import Candidate, Doubt, Role, Use
 from instrument.suggest.project import Project
-from instrument.suggest.source import function_of, loops_around
+from instrument.suggest.source import calls_around, function_of, loops_around
 from instrument.suggest.values import Value
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Finding:
         function = function_of(node) if node is not None else None
         name = function_name(function) if function is not None else macro
         depth = loops_around(node) if node is not None else 0
-        self.uses.append(Use(role, place, tuple(edits), name, depth, value))
+        inside = tuple(calls_around(node)) if node is not None else (macro,) if macro else ()
+        self.uses.append(Use(role, place, tuple(edits), name, depth, value, inside))
 
     def judge(self, value: Value, place: Place) -> None:
         """What the value of an assignment tells."""
@@ -62,6 +63,10 @@ class Finding:
             self.refuse(f"an asm in {path} has its name in it")
         if "static" not in first.storage:
             self.conditions.append(Doubt("no file but those given uses it, which is visible outside of its file"))
+        for use in self.uses:
+            if use.edits and (macro := next((name for name in use.inside if name in project.quoting), None)):
+                what = f"nothing depends on the text that the macro {macro} makes of its argument, which changes"
+                self.conditions.append(Doubt(what, use.place))
         for path in project.naming(first.name):
             self.conditions.append(Doubt(f"{path}, which is no C, does not mean it by its name"))
         for path in project.including(first.source.path):

@@ -110,13 +110,12 @@ class _Object:
         """The keys stand behind the object's own declarations."""
         now = f"{self.first.name}{self.operator}{name}"
         initial = initial_values(self.project, self.first).get(name, Initial(why="it starts with what is not known"))
-        special = initial.value and initial.value.kind == "function" and self.project.special(initial.value.name)
         for v in self.variables:
             role = Role.DEFINE if v is self.first else Role.DECLARE
             if role is Role.DECLARE:
                 text = f"DECLARE_STATIC_CALL({found.key}, *{now});"
-            elif initial.value and not special:
-                text = spelling.definition(found.key, initial.value, f"*{now}", self.project)
+            elif initial.value:
+                text = spelling.definition(found.key, initial.value, f"*{now}", f"__typeof__(&*{now})", self.project)
                 pointed = v.declarator.value
                 named = self.arrow and initial.value.kind == "function"
                 if named and pointed and (doubt := self._doubt(v.source, pointed)):
@@ -126,7 +125,7 @@ class _Object:
                 text = f"{prototype.forwarder(first, now)}\nDEFINE_STATIC_CALL({found.key}, {first});"
                 found.notes.append(Doubt(f"until its first assignment it is called by {first}", self._place(v)))
             else:
-                found.refuse(initial.why or "it starts with a function that does not return", self._place(v))
+                found.refuse(initial.why, self._place(v))
                 continue
             found.use(
                 role, self._place(v), None, [Edit(Span(v.node.end_byte, v.node.end_byte), b"\n" + text.encode())]

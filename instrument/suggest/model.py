@@ -23,7 +23,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place; `depth` is how many loops of its `function`, or macro, are around it, `value` what is assigned.
+    """One place; `depth` is how many loops of its `function`, or macro, are around it, `value` what is assigned,
+    `inside` the functions and macros in whose arguments it stands, or the macro in whose body.
 
     `edits` are to be made together with those of all other uses.
     """
@@ -34,6 +35,7 @@ class Use:
     function: str | None = None
     depth: int = 0
     value: str = ""
+    inside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE = re.compile(rb"__attribute|__declspec|\basm\b|__asm|_Alignas|\[\[")
 _THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
+_MEANS = re.compile(
+    rb"\b(?:static|extern|const|volatile|_Atomic|__thread|_Thread_local|_Alignas|__attribute\w*|__declspec)\b"
+)
+"""What a macro in a declaration may stand for that is no part of the type."""
 _STORAGE = frozenset(("static", "extern"))
 
 
@@ -50,8 +54,11 @@ def _examined(project: Project, key: str, variables: Sequence[Variable], same: S
     for one in places(project, found, variables, same):
         _occurrence(project, found, one, void)
     found.linkage(project, first)
-    if "static" in first.storage and not any(use.role is Role.ASSIGN for use in found.uses):
-        found.refuse("nothing assigns it: compilers call what it starts with already")
+    if "static" in first.storage and not found.refusals and not any(use.role is Role.ASSIGN for use in found.uses):
+        null = value_of(first.source, first.declarator.value, project).kind == "null"
+        changing = next((n for u in found.uses for n in u.inside if n in project.makers), None)
+        always = "it is always NULL" if null else "compilers call what it starts with already"
+        found.refuse(f"the macro {changing} may change it" if changing else f"nothing assigns it: {always}")
     return found
 
 
@@ -83,10 +90,6 @@ def _declarations(project: Project, found: Finding, variables: Sequence[Variable
             initial = value_of(v.source, v.declarator.value, project)
             if initial.why or initial.kind not in ("function", "null"):
                 found.refuse(initial.why or "it starts with a value that is no function's name", place)
-            elif initial.kind == "function" and project.special(initial.name):
-                found.refuse(
-                    f"it starts with {initial.name}, which is declared to have no effect or not to return", place
-                )
             text = spelling.define(found.key, v, initial, project)
         start = min([v.node.start_byte, *(word.span.start for word in v.source.hides(_line(v)))])
         span = Span(start, v.node.end_byte)
@@ -101,6 +104,7 @@ def _line(v: Variable) -> Span:
 def _unfit(project: Project, v: Variable) -> str | None:
     """Why a declaration cannot become one of a static call."""
     text = v.source.data[v.node.start_byte : v.node.end_byte]
+    head = Span(v.node.start_byte, v.declarator.name.start_byte)
     inner = v.declarator.inner
     qualifiers = {v.source.text(c) for c in inner.named_children if c.type == "type_qualifier"} if inner else set()
     if not v.declarator.shape or v.declarator.shape == ("pointer",):
@@ -116,6 +120,11 @@ def _unfit(project: Project, v: Variable) -> str | None:
     for word in v.source.hides(_line(v)):
         if not project.visibility(word.text):
             return f"it is declared with the macro {word.text}"
+    for word in v.source.words_in(head):
+        if any(_MEANS.search(body) or not body for body in project.macros.get(word.text, ())):
+            return f"it is declared with the macro {word.text}"
+    if v.node.has_error or not text.endswith(b";") or _unknown(v):
+        return "the syntax around it is not understood"
     if v.source.split(v.node):
         return "a directive stands in its declaration"
     if not v.alone:
@@ -125,6 +134,16 @@ def _unfit(project: Project, v: Variable) -> str | None:
     if v.storage - _STORAGE - {"const", "volatile"}:
         return f"it is declared {' '.join(sorted(v.storage - _STORAGE))}"
     return None
+
+
+def _unknown(v: Variable) -> bool:
+    """Whether a word stands beside `unsigned` and the like that cannot be a type."""
+    base = v.node.child_by_field_name("type")
+    return (
+        base is not None
+        and base.type == "sized_type_specifier"
+        and any(child.type == "type_identifier" for child in base.children)
+    )
 
 
 # ---- uses -----------------------------------------------------------------------------------------

@@ -30,13 +30,9 @@ _SPECIFIER = re.compile(
 _VISIBLE = re.compile(
     rb"(?:\s|/\*.*?\*/|__attribute__\s*\(\(\s*(?:__)?visibility(?:__)?\s*\(\"default\"\)\s*\)\)|__declspec\s*\(dll\w+\))*"
 )
-_SPECIAL = re.compile(
-    rb"\b(?:_Noreturn|noreturn|__noreturn__)\b|__attribute(?:__)?\s*\(\(.*?\b(?:__)?(?:const|pure)(?:__)?\b",
-    re.DOTALL,
-)
-_GONE = frozenset(
-    ("abort", "exit", "_exit", "_Exit", "quick_exit", "longjmp", "siglongjmp", "pthread_exit", "thrd_exit")
-)
+_QUOTES = re.compile(rb"#\s*\w|##")
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_ATTRIBUTED = re.compile(rb"__attribute|__declspec|\[\[|_Noreturn|\bnoreturn\b|\b(?:__)?asm")
 _LINKS = (
     "pointer_declarator",
     "function_declarator",
@@ -67,14 +63,27 @@ class Project:
 
     def __init__(self, contents: Mapping[str, bytes], others: Mapping[str, bytes]) -> None:
         self.macros: dict[str, set[bytes]] = {}
+        self._bodies: dict[str, set[bytes]] = {}
         for data in contents.values():
             for m in _DEFINE.finditer(data):
                 body = b"()" if m[2] else m[3].strip()
                 self.macros.setdefault(m[1].decode(), set()).add(body)
+                self._bodies.setdefault(m[1].decode(), set()).add(m[3])
         hidden = {name for name, bodies in self.macros.items() if all(_SPECIFIER.fullmatch(body) for body in bodies)}
         makers = {name for name, bodies in self.macros.items() if bodies == {b"()"}}
+        self.makers = frozenset(makers)
         self.sources = {path: Source(path, data, hidden, makers) for path, data in sorted(contents.items())}
         self.others = others
+
+    @cached_property
+    def quoting(self) -> frozenset[str]:
+        """The macros that may make a string, or a part of a name, of an argument, by themselves or by
+        another."""
+        found = {name for name, bodies in self._bodies.items() if any(_QUOTES.search(body) for body in bodies)}
+        words = {name: set(_WORD.findall(b" ".join(bodies))) for name, bodies in self._bodies.items()}
+        while more := {name for name in words.keys() - found if words[name] & {n.encode() for n in found}}:
+            found |= more
+        return frozenset(found)
 
     @cached_property
     def types(self) -> Types:
@@ -99,16 +108,15 @@ class Project:
                         found.setdefault(source.text(known.name), []).append((source, node))
         return found
 
-    def special(self, function: str) -> bool:
-        """Whether a key that starts with `function` would have a type by which compilers take it never to return, or
-        to have no effect, which its next target need not keep."""
-        return function in _GONE or any(
-            _SPECIAL.search(text) is not None for texts in self._heads(function) for text in texts
+    def plain(self, function: str) -> bool:
+        """Whether the type of a function is its prototype and no more. In gcc attributes such as nonnull and noreturn
+        belong to it, and compilers would take what a key starts with to tell so of all its targets. What nothing
+        here declares is some library's."""
+        heads = list(self._heads(function))
+        return bool(heads) and not any(
+            re.search(rb"\(\s*\)[\s;]*\Z", head) or _ATTRIBUTED.search(head) or _ATTRIBUTED.search(macros)
+            for head, macros in heads
         )
-
-    def prototyped(self, function: str) -> bool:
-        """Whether all that is known of a function has a prototype. Who declares nothing here is some library's."""
-        return not any(re.search(rb"\(\s*\)[\s;]*\Z", head) for head, _ in self._heads(function))
 
     def _heads(self, function: str) -> Iterator[tuple[bytes, bytes]]:
         """Each declaration's text without a body, and what the macros in it stand for."""

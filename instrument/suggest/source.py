@@ -8,7 +8,7 @@ says what surrounds it, and where the tree has an error between a place and its 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Set
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +28,10 @@ _CPLUSPLUS = re.compile(
 )
 _ALONE = re.compile(rb"^([A-Za-z_]\w*)[ \t]*\((?:[^()]|\([^()]*\))*\)[ \t]*$", re.MULTILINE)
 """A macro's use that fills lines of its own, from the first column on."""
+_BEHIND = re.compile(
+    rb"__attribute(?:__)?\s*\(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\)(?=\s*(?:[;=]|__attribute|__asm))"
+)
+"""Attributes behind a declarator: where its type has a name, the grammar takes them for the next declaration's."""
 _OPENING = frozenset(("if", "ifdef", "ifndef"))
 _CONDITIONS = _OPENING | {"else", "elif", "elifdef", "elifndef", "endif"}
 _LEAVES = frozenset(("identifier", "field_identifier", "type_identifier", "statement_identifier"))
@@ -96,6 +100,8 @@ class Source:
             for word in self.named[name]:
                 if word.directive is None:
                     plain[word.span.start : word.span.end] = b" " * (word.span.end - word.span.start)
+        for m in list(_BEHIND.finditer(plain)):
+            plain[m.start() : m.end()] = re.sub(rb"[^\n]", b" ", m[0])
         for m in _ALONE.finditer(plain):
             if m[1].decode("utf-8", "surrogateescape") in self._makers:
                 plain[m.start() : m.end()] = re.sub(rb"[^\n]", b" ", m[0])
@@ -114,6 +120,12 @@ class Source:
         """The macros in `span` that the grammar does not see."""
         hidden = (word for name in self._hidden & self.named.keys() for word in self.named[name])
         return [word for word in hidden if span.start <= word.span.start < span.end and word.directive is None]
+
+    def words_in(self, span: Span) -> list[Word]:
+        """The identifiers in `span`, those of directives left out."""
+        first = bisect_left(self.words, span.start, key=lambda word: word.span.start)
+        last = bisect_left(self.words, span.end, key=lambda word: word.span.start)
+        return [word for word in self.words[first:last] if word.directive is None]
 
     def place(self, offset: int) -> Place:
         line = bisect_right(self._lines, offset)
@@ -180,6 +192,15 @@ def function_of(node: Node) -> Node | None:
 
 def loops_around(node: Node) -> int:
     return sum(above.type in _LOOPS for above in ancestors(node))
+
+
+def calls_around(node: Node) -> Iterator[str]:
+    """The names of the functions and macros that are called with the node in their arguments, from inside out."""
+    below = node
+    for above in ancestors(node):
+        if above.type == "call_expression" and (named := above.child_by_field_name("function")) != below:
+            yield (named.text or b"").decode("utf-8", "surrogateescape") if named is not None else ""
+        below = above
 
 
 def line_start(data: bytes, offset: int) -> int:

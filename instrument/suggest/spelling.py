@@ -59,8 +59,8 @@ def include(source: Source) -> tuple[Edit, ...]:
 # ---- declarations ---------------------------------------------------------------------------------
 
 
-def function_type(v: Variable) -> str:
-    """The type of the function that a pointer points to, as typeof takes it."""
+def pointer_type(v: Variable) -> str:
+    """The type of a pointer to a function, as a cast takes it."""
     source = v.source
     specifiers = [
         source.text(child)
@@ -69,16 +69,16 @@ def function_type(v: Variable) -> str:
     ]
     base = flat(" ".join(specifiers))
     if not v.declarator.shape:
-        return f"*({base})0"
-    if v.declarator.inner is None or v.declarator.shape == ("pointer",):
         return base
+    if v.declarator.inner is None or v.declarator.shape == ("pointer",):
+        return f"{base} *"
     held = v.declarator.inner.parent
     whole = _declarator(v)
     assert held is not None
     data = source.data
-    # `(*name)` falls out of `int (*name)(int)`; what is left declares the function without a name.
-    rest = data[whole.start_byte : held.start_byte] + data[held.end_byte : whole.end_byte]
-    return flat(f"{base} {rest.decode('utf-8', 'surrogateescape')}")
+    around = [data[whole.start_byte : held.start_byte], data[held.end_byte : whole.end_byte]]
+    before, after = (text.decode("utf-8", "surrogateescape") for text in around)
+    return flat(f"{base} {before}(*){after}")
 
 
 def _declarator(v: Variable) -> Node:
@@ -91,21 +91,22 @@ def _start(v: Variable) -> int:
 
 
 def declare(key: str, v: Variable) -> str:
-    return f"DECLARE_STATIC_CALL({key}, {function_type(v)});"
+    """By the pointer's type: with a bare function's, clang 16 never ends."""
+    return f"DECLARE_STATIC_CALL({key}, *({pointer_type(v)})0);"
 
 
 def define(key: str, v: Variable, initial: Value, project: Project) -> str:
-    return definition(key, initial, function_type(v), project)
+    cast = pointer_type(v)
+    return definition(key, initial, f"*({cast})0", cast, project)
 
 
-def definition(key: str, initial: Value, type_text: str, project: Project) -> str:
-    """A function without a prototype does not tell the key's type, so that stands before it."""
+def definition(key: str, initial: Value, function: str, cast: str, project: Project) -> str:
+    """`function` has the key's type, and `cast` is the type of a pointer to it, for a first function whose own type
+    says more than that, or less."""
     if initial.kind != "function":
-        return f"DEFINE_STATIC_CALL_NULL({key}, {type_text});"
-    text = f"DEFINE_STATIC_CALL({key}, {initial.name});"
-    if project.prototyped(initial.name):
-        return text
-    return f"DECLARE_STATIC_CALL({key}, {type_text});\n{text}"
+        return f"DEFINE_STATIC_CALL_NULL({key}, {function});"
+    first = initial.name if project.plain(initial.name) else f"*({cast}){initial.name}"
+    return f"DEFINE_STATIC_CALL({key}, {first});"
 
 
 # ---- statements -----------------------------------------------------------------------------------
