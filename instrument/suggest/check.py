@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from instrument import paths, terminal
 from instrument.compiledb import Commands
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.includes import Includes, facts
 from instrument.inputs import Inputs
-from instrument.model import Unit
+from instrument.model import Edit, Place, Unit
 from instrument.shadow import Shadow, shadow
 from instrument.suggest.model import Candidate, Doubt
-from instrument.suggest.patch import Conflict, changed
+from instrument.suggest.patch import Conflict, changed, patched
 from instrument.value import dataclass, replace
 
 # What a wrong type is told by, whatever the user's flags make of it.
 _STRICT = ("-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration", "-Werror=int-conversion")
+_MARK = "__scs_seen_"
+_MARKED = re.compile(rf"\b{_MARK}(\d+)\b".encode())
 _ERROR = re.compile(r"error: (.*)")
 
 
@@ -54,18 +57,49 @@ class Checker:
         broken = self._errors(loose, {}, ()) if loose else {}
         ways = {unit: () if unit in before else _STRICT for unit in strict if unit not in broken}
         wrong = self._wrong(good, ways)
-        unchecked = {c.key for c in good if self._reach(c) & {self._name(unit) for unit in broken}}
-        return [self._told(c, {**told, **wrong}, c.key in unchecked) for c in candidates]
+        left = [candidate for candidate in good if candidate.key not in wrong]
+        doubts = {c.key: self._unchecked(c, broken) for c in left}
+        for key, place in self._unseen(left, list(ways)):
+            if place.path not in {self._name(unit) for unit in broken}:
+                doubts[key].append(
+                    Doubt("the edit there is right: these flags leave it out, so it is not compiled", place)
+                )
+        return [self._told(c, {**told, **wrong}, doubts.get(c.key, [])) for c in candidates]
 
-    def _told(self, candidate: Candidate, wrong: Mapping[str, Doubt], unchecked: bool) -> Candidate:
+    def _told(self, candidate: Candidate, wrong: Mapping[str, Doubt], doubts: Sequence[Doubt]) -> Candidate:
         if candidate.refusals:
             return candidate
         if candidate.key in wrong:
             return replace(candidate, refusals=(wrong[candidate.key],))
-        if unchecked:
-            why = Doubt("not compiled: some file with it does not compile with these flags as it is")
-            return replace(candidate, conditions=(*candidate.conditions, why))
-        return candidate
+        return replace(candidate, conditions=(*candidate.conditions, *doubts))
+
+    def _unchecked(self, candidate: Candidate, broken: Mapping[Unit, str]) -> list[Doubt]:
+        """What stands in for the compiler's word on files with it that do not compile as they are. That is another
+        system's file, perhaps; if the pointer's own is one, the flags are wrong and nothing is known."""
+        reach = self._reach(candidate)
+        names = {self._name(unit): text for unit, text in broken.items() if self._name(unit) in reach}
+        if not names:
+            return []
+        own = candidate.place.path in names
+        name = candidate.place.path if own else min(names)
+        more = f", nor do {len(names) - 1} more" if len(names) > 1 else ""
+        m = _ERROR.search(names[name])
+        what = f"its edit is right in {name}, which does not compile with these flags as it is{more}"
+        return [Doubt(f"{what}: {m[1]}" if m else what, granted=not own)]
+
+    def _unseen(self, good: Sequence[Candidate], units: Sequence[Unit]) -> Iterator[tuple[str, Place]]:
+        """The places of edits that the preprocessor leaves out of every unit, by the candidates' keys."""
+        marked = [(c, use) for c in good for use in c.uses if use.edits]
+        edits: dict[str, list[Edit]] = {}
+        for number, (_, use) in enumerate(marked):
+            span = use.edits[0].span
+            edits.setdefault(use.place.path, []).append(Edit(span, f" {_MARK}{number} ".encode()))
+        after = {path: patched(self.contents[path], each) for path, each in edits.items()}
+        names = {name for c in good for name in self._reach(c)}
+        with self._copy(after) as copy, ThreadPoolExecutor(max(1, self.jobs)) as pool:
+            texts = pool.map(_preprocessor(copy), [unit for unit in units if self._name(unit) in names])
+            seen = {int(number) for text in texts for number in _MARKED.findall(text)}
+        return ((c.key, use.place) for number, (c, use) in enumerate(marked) if number not in seen)
 
     def _wrong(self, good: Sequence[Candidate], ways: Mapping[Unit, tuple[str, ...]]) -> dict[str, Doubt]:
         """All at once, and one by one only where that fails."""
@@ -116,14 +150,28 @@ class Checker:
 
     def _errors(self, units: Sequence[Unit], after: Mapping[str, bytes], flags: Sequence[str]) -> dict[Unit, str]:
         """What the compiler says of those units that it rejects."""
+        with self._copy(after) as copy, ThreadPoolExecutor(max(1, self.jobs)) as pool:
+            answers = pool.map(_compiler(copy, flags), units)
+            said = list(terminal.tracked(answers, len(units), "compiling"))
+        return {unit: text for unit, text in zip(units, said, strict=True) if text}
+
+    @contextmanager
+    def _copy(self, after: Mapping[str, bytes]) -> Iterator[Shadow]:
+        """The tree with the files of `after` as they are there."""
         with shadow(self.found.root, self.found.files, {}, self.contents, self.found.links) as copy:
             for path, data in after.items():
                 (copy.top / path).unlink()
                 (copy.top / path).write_bytes(data)
-            with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-                answers = pool.map(_compiler(copy, flags), units)
-                said = list(terminal.tracked(answers, len(units), "compiling"))
-        return {unit: text for unit, text in zip(units, said, strict=True) if text}
+            yield copy
+
+
+def _preprocessor(copy: Shadow) -> Callable[[Unit], bytes]:
+    def preprocess(unit: Unit) -> bytes:
+        words = [*copy.flags(unit), f"-I{paths.INCLUDE_DIR}", "-E", "-P", copy.main(unit)]
+        done = subprocess.run(words, cwd=unit.cwd, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        return done.stdout
+
+    return preprocess
 
 
 def _compiler(copy: Shadow, flags: Sequence[str]) -> Callable[[Unit], str]:

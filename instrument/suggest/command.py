@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from instrument.arguments import Parser, jobs, processors
 from instrument.diagnostics import Finding, InstrumentError
 from instrument.inputs import Inputs
 from instrument.meant import meant
-from instrument.suggest import find, listing, patch, profile, rank
+from instrument.suggest import find, listing, patch, profile, rank, tree
 from instrument.suggest.check import Checker
 from instrument.suggest.model import Candidate
 from instrument.suggest.rank import Ranked
@@ -67,7 +66,7 @@ def parser() -> Parser:
         default=[],
         help="apply this candidate, whatever it rests on; again for more",
     )
-    add("--top", metavar="N", type=int, help="apply the first N at most")
+    add("--top", metavar="N", type=_count, help="apply the first N at most")
     add("--diff", action="store_true", help="the diff alone, without the list")
     add("--list", action="store_true", help="the list alone, without the diff")
     add("--json", action="store_true", help="the list for programs")
@@ -76,9 +75,22 @@ def parser() -> Parser:
     add("--in-place", action="store_true", help="edit the sources themselves")
     add("--no-check", action="store_true", help="do not ask the compiler")
     add("-p", metavar="BUILD_DIR", dest="build_dir", help="where compile_commands.json is")
+    add(
+        "--exclude",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="files and directories that are no input; repeatable",
+    )
     add("--root", metavar="DIR", help="what paths in OUT are relative to (default: what the sources share)")
     add("-j", "--jobs", metavar="N", type=jobs, default=processors(), help="compilers at a time")
     return made
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of proposals, which is at least 1")
+    return int(text)
 
 
 def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -93,10 +105,12 @@ def _refuse(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> N
 def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
     commands = compiledb.load(Path(arguments.build_dir) if arguments.build_dir else None, flags)
     out = Path(arguments.out) if arguments.out else None
-    if out is not None and out.exists() and any(out.iterdir()):
-        raise InstrumentError(Finding("IN008", f"{out} is not empty", fix="name a new directory"), status=2)
+    if out is not None:
+        tree.fresh(out)
     counted = profile.read(Path(arguments.profile)) if arguments.profile else None
-    found = inputs.gather([Path(source) for source in arguments.sources], out, _path(arguments.root))
+    found = inputs.gather(
+        [Path(source) for source in arguments.sources], out, _path(arguments.root), arguments.exclude
+    )
     if found.named and not arguments.no_check:
         found = inputs.with_headers(found, commands, paths.INCLUDE_DIR, out, arguments.jobs)
     sources, others = find.contents_of(found)
@@ -105,14 +119,17 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
     if not arguments.no_check:
         checked = Checker(found, commands, sources, arguments.jobs).checked([r.candidate for r in order])
         order = rank.ranked(checked, rank.called(sources.values()), counted)
+    if counted and order and not any(r.calls for r in order):
+        what = "the profile has none of these calls: is it of this program, built with -g?"
+        print(f"instrument: warning: {what}", file=sys.stderr)
     chosen = _chosen(arguments, order)
     after = patch.changed(sources, chosen)
-    _tell(arguments, found, order, chosen, sources, after, counted.unit if counted else None)
+    _show(arguments, found, order, chosen, sources, after, counted.unit if counted else None)
     if arguments.in_place:
-        for name, data in after.items():
-            (found.root / name).write_bytes(data)
+        tree.edit(found.root, sources, after)
     elif out is not None:
-        _write(found, out, after)
+        tree.copy(found, out, after)
+    _conclude(arguments, order, chosen)
 
 
 def _path(text: str | None) -> Path | None:
@@ -132,6 +149,8 @@ def _chosen(arguments: argparse.Namespace, order: Sequence[Ranked]) -> list[Cand
         good = [c for c in good if c.key in arguments.only]
     elif not arguments.whole_program:
         good = [c for c in good if not c.conditions]
+    else:
+        good = [c for c in good if all(doubt.granted for doubt in c.conditions)]
     return good[: arguments.top] if arguments.top is not None else good
 
 
@@ -139,7 +158,7 @@ def _wrong(what: str) -> InstrumentError:
     return InstrumentError(Finding("IN011", what), status=2)
 
 
-def _tell(
+def _show(
     arguments: argparse.Namespace,
     found: Inputs,
     order: Sequence[Ranked],
@@ -150,7 +169,7 @@ def _tell(
 ) -> None:
     prefix = f"{os.path.relpath(found.root)}/".removeprefix("./")
     if arguments.json:
-        print(json.dumps(listing.as_json(order, unit, chosen), indent=1))
+        print(json.dumps(listing.as_json(order, unit, chosen, str(found.root)), indent=1))
         return
     if not arguments.diff:
         print("\n".join(listing.text(order, unit, prefix)))
@@ -159,23 +178,14 @@ def _tell(
         sys.stdout.buffer.write(b"" if arguments.diff or not after else b"\n")
         sys.stdout.buffer.writelines(patch.diff(before, after, prefix))
         sys.stdout.buffer.flush()
+
+
+def _conclude(arguments: argparse.Namespace, order: Sequence[Ranked], chosen: Sequence[Candidate]) -> None:
     left = sum(not r.candidate.refusals for r in order) - len(chosen)
     verb = "applied" if arguments.apply else "in the diff"
     said = f"instrument: {verb}: {len(chosen)} of {len(chosen) + left} proposals"
-    print(said + ("; --whole-program or --only KEY takes the others" if left else ""), file=sys.stderr)
-
-
-def _write(found: Inputs, out: Path, after: Mapping[str, bytes]) -> None:
-    """A copy of the tree with the edits made."""
-    if out.exists() and any(out.iterdir()):
-        raise InstrumentError(
-            Finding("IN008", f"the output {out} is not empty", fix="name a new directory"), status=2
-        )
-    for name in found.files:
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(found.root / name, out / name)
-        if name in after:
-            (out / name).write_bytes(after[name])
-    for name, target in found.links.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).symlink_to(target)
+    if left and (arguments.only or arguments.top is not None):
+        said += "; the others were not asked for"
+    elif left:
+        said += f"; {'' if arguments.whole_program else '--whole-program or '}--only KEY takes the others"
+    print(said, file=sys.stderr)

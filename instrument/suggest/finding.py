@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Finding:
     """What is being found out about one candidate."""
 
+    project: Project
     key: str
     name: str
     place: Place
@@ -47,8 +48,9 @@ class Finding:
         function = function_of(node) if node is not None else None
         name = function_name(function) if function is not None else macro
         depth = loops_around(node) if node is not None else 0
+        spots = tuple(self.project.spots(macro)) if macro and role is Role.CALL else ()
         inside = tuple(calls_around(node)) if node is not None else (macro,) if macro else ()
-        self.uses.append(Use(role, place, tuple(edits), name, depth, value, inside))
+        self.uses.append(Use(role, place, tuple(edits), name, depth, value, inside, spots))
 
     def judge(self, value: Value, place: Place) -> None:
         """What the value of an assignment tells."""
@@ -57,8 +59,9 @@ class Finding:
         elif value.note:
             self.notes.append(Doubt(value.note, place))
 
-    def linkage(self, project: Project, first: Variable) -> None:
+    def linkage(self, first: Variable) -> None:
         """What else may know the variable than its name in C."""
+        project = self.project
         for path in project.in_asm(first.name):
             self.refuse(f"an asm in {path} has its name in it")
         if "static" not in first.storage:
@@ -76,12 +79,12 @@ class Finding:
         ):
             self.conditions.append(Doubt("no C++ file includes its header: static calls are for C"))
 
-    def done(self, project: Project) -> Candidate:
+    def done(self) -> Candidate:
         edits: dict[str, tuple[Edit, ...]] = {}
         for use in self.uses:
             edits[use.place.path] = (*edits.get(use.place.path, ()), *use.edits)
         for path in {use.place.path for use in self.uses if use.role in (Role.DECLARE, Role.DEFINE)}:
-            edits[path] = (*spelling.include(project.sources[path]), *edits[path])
+            edits[path] = (*spelling.include(self.project.sources[path]), *edits[path])
         kept = {path: each for path, each in edits.items() if each}
         args = (tuple(self.uses), tuple(self.refusals), tuple(self.conditions), tuple(self.notes))
         return Candidate(self.key, self.name, self.place, *args, kept)

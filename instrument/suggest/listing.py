@@ -43,7 +43,8 @@ def text(found: Sequence[Ranked], unit: str | None, prefix: str) -> Iterator[str
 def _head(r: Ranked, unit: str | None, prefix: str) -> str:
     candidate = r.candidate
     calls, changes = len(candidate.of(Role.CALL)), len(candidate.of(Role.ASSIGN))
-    counted = f", {r.calls:g} {unit} there" if r.calls is not None else ""
+    said = unit[:-1] if unit and r.calls == 1 and unit.endswith("s") else unit
+    counted = f", {r.calls:g} {said} there" if r.calls is not None else ""
     name = candidate.name if candidate.name == candidate.key else f"{candidate.name} (key {candidate.key})"
     return (
         f"{_at(candidate.place, prefix)}: {name}: {_number(calls, 'call')}{counted}, {_number(changes, 'assignment')}"
@@ -76,10 +77,11 @@ def _at(place: Place, prefix: str) -> str:
     return f"{prefix}{place.path}:{place.line}:{place.column}"
 
 
-def as_json(found: Sequence[Ranked], unit: str | None, chosen: Sequence[Candidate]) -> dict[str, Any]:
-    """Everything, for programs; `applied` are the candidates whose edits the diff has."""
+def as_json(found: Sequence[Ranked], unit: str | None, chosen: Sequence[Candidate], root: str) -> dict[str, Any]:
+    """Everything, for programs; `applied` are the candidates whose edits the diff has, and paths start at `root`."""
     keys = {candidate.key for candidate in chosen}
     return {
+        "root": root,
         "unit": unit,
         "candidates": [{**_candidate(r), "applied": r.candidate.key in keys} for r in found],
     }

@@ -41,7 +41,7 @@ def candidates(project: Project) -> Iterator[Candidate]:
         for variables in groups:
             for found in _Object(project, variables, key_of(name, variables, len(groups) > 1)).examined(same):
                 if any(use.role is Role.CALL for use in found.uses):
-                    yield found.done(project)
+                    yield found.done()
 
 
 class _Object:
@@ -58,7 +58,7 @@ class _Object:
         for member in members:
             if member.type:
                 name = f"{self.first.name}{self.operator}{member.name}"
-                self.members[member.name] = Finding(f"{key}_{member.name}", name, self._place(self.first))
+                self.members[member.name] = Finding(project, f"{key}_{member.name}", name, self._place(self.first))
 
     def _place(self, v: Variable) -> Place:
         return v.source.place(v.declarator.name.start_byte)
@@ -68,14 +68,14 @@ class _Object:
             found.refuse(what, place)
 
     def examined(self, same: Sequence[Variable]) -> Iterator[Finding]:
-        whole = Finding("", self.first.name, self._place(self.first))
+        whole = Finding(self.project, "", self.first.name, self._place(self.first))
         for one in places(self.project, whole, self.variables, same):
             self._occurrence(one)
         self._fit()
         for name, found in self.members.items():
             found.refusals += whole.refusals
             self._declare(name, found)
-            found.linkage(self.project, self.first)
+            found.linkage(self.first)
             yield found
 
     # ---- the object -------------------------------------------------------------------------------

@@ -22,9 +22,19 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in the text of a function, with `depth` loops around it."""
+
+    place: Place
+    function: str | None
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One place; `depth` is how many loops of its `function`, or macro, are around it, `value` what is assigned,
-    `inside` the functions and macros in whose arguments it stands, or the macro in whose body.
+    `inside` the functions and macros in whose arguments it stands, or the macro in whose body; `spots` are
+    the places that use that macro.
 
     `edits` are to be made together with those of all other uses.
     """
@@ -36,14 +46,17 @@ class Use:
     depth: int = 0
     value: str = ""
     inside: tuple[str, ...] = ()
+    spots: tuple[Spot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A reason against an edit, or a condition for it, and where it shows."""
+    """A reason against an edit, or a condition for it, and where it shows. `granted` is a condition that holds where
+    the given files are the whole program."""
 
     what: str
     place: Place | None = None
+    granted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from instrument.model import Edit, Span
 from instrument.suggest import spelling
@@ -20,9 +19,6 @@ from instrument.suggest.project import Occurrence, Project, declaration_of
 from instrument.suggest.source import function_of, span_of
 from instrument.suggest.uses import Deed, seen, seen_in_macro
 from instrument.suggest.values import value_of
-
-if TYPE_CHECKING:
-    pass
 
 _ATTRIBUTE = re.compile(rb"__attribute|__declspec|\basm\b|__asm|_Alignas|\[\[")
 _THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
@@ -43,17 +39,17 @@ def candidates(project: Project) -> Iterator[Candidate]:
         for variables in groups:
             found = _examined(project, key_of(name, variables, len(groups) > 1), variables, same)
             if any(use.role is Role.CALL for use in found.uses):
-                yield found.done(project)
+                yield found.done()
 
 
 def _examined(project: Project, key: str, variables: Sequence[Variable], same: Sequence[Variable]) -> Finding:
     first = definition(variables)
-    found = Finding(key, first.name, first.source.place(first.declarator.name.start_byte))
+    found = Finding(project, key, first.name, first.source.place(first.declarator.name.start_byte))
     _declarations(project, found, variables)
     void = all(v.type and v.type.void for v in variables)
     for one in places(project, found, variables, same):
         _occurrence(project, found, one, void)
-    found.linkage(project, first)
+    found.linkage(first)
     if "static" in first.storage and not found.refusals and not any(use.role is Role.ASSIGN for use in found.uses):
         null = value_of(first.source, first.declarator.value, project).kind == "null"
         changing = next((n for u in found.uses for n in u.inside if n in project.makers), None)

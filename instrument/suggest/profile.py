@@ -17,6 +17,8 @@ from instrument.diagnostics import Finding, InstrumentError
 
 _NAME = re.compile(r"(c?(?:fl|fi|fe|fn))=(?:\((\d+)\))?\s*(.*)")
 _FRAME = re.compile(r"\s+[0-9a-f]+ (\S+?)(?:\+0x[0-9a-f]+)? \(.*\)$")
+_SAMPLE = re.compile(r"\s*\S.*?:\s+[0-9a-f]+ (\S+?)(?:\+0x[0-9a-f]+)? \(.*\)$")
+"""The line of a sample without a stack."""
 _REPORT = re.compile(r"\s+(\d+\.\d+)%\s.*\[[.k]\]\s+(\S+)")
 
 
@@ -37,12 +39,15 @@ class Profile:
 def read(path: Path) -> Profile:
     """Raises InstrumentError, status 2, for a file that is none of these."""
     try:
-        text = path.read_text(errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
+    if data.startswith(b"PERFILE2"):
+        raise _unusable(path, f"it is perf's own: give its text, by `perf script -i {path} > FILE`")
+    text = data.decode(errors="replace")
     if re.search(r"^(?:events|positions|cmd): ", text, re.MULTILINE) and "fn=" in text:
         found = _callgrind(text)
-    elif _FRAME.search(text) or any(_FRAME.match(line) for line in text.splitlines()):
+    elif any(_FRAME.match(line) or _SAMPLE.match(line) for line in text.splitlines()):
         found = _script(text)
     else:
         found = Profile("%")
@@ -125,8 +130,11 @@ def _stacks(text: str) -> Iterator[list[str]]:
         m = _FRAME.match(row)
         if m:
             stack.append(m[1])
-        elif stack:
+            continue
+        if stack:
             yield stack
             stack = []
+        if m := _SAMPLE.match(row):
+            yield [m[1]]
     if stack:
         yield stack

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from instrument.lexer import Word
 from instrument.model import Place, Span
+from instrument.structure import function_name
 from instrument.suggest import declared
 from instrument.suggest.declared import Types, Variable
-from instrument.suggest.source import Source, ancestors, function_of
+from instrument.suggest.model import Spot
+from instrument.suggest.source import Source, ancestors, function_of, loops_around
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -145,6 +147,19 @@ class Project:
             if word.directive not in ("ifdef", "ifndef", "undef") and word.macro != alias
         ]
         return bool(uses) and None not in uses
+
+    def spots(self, macro: str, above: tuple[str, ...] = ()) -> Iterator[Spot]:
+        """Where functions use a macro, be it by other macros."""
+        for source in self.sources.values():
+            for word in source.named.get(macro, ()):
+                if word.directive is None:
+                    node = source.leaf(word)
+                    function = function_of(node) if node is not None else None
+                    if node is not None and function is not None:
+                        place = source.place(word.span.start)
+                        yield Spot(place, function_name(function), loops_around(node))
+                elif word.directive == "define" and word.macro and word.macro not in (macro, *above):
+                    yield from self.spots(word.macro, (macro, *above))
 
     def in_asm(self, name: str) -> list[str]:
         """The files in which an asm's text seems to have the name in it."""

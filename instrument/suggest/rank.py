@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from instrument.suggest.model import Candidate, Role, Use
+from instrument.suggest.model import Candidate, Role, Spot, Use
 from instrument.suggest.profile import Profile
 
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)[ \t]*\(")
@@ -46,11 +46,21 @@ def _ranked(candidate: Candidate, callers: Counter[str], profile: Profile | None
     if profile is None:
         return Ranked(candidate, score, None)
     # Several calls on one line are counted by it together, and so are those in one function where lines are unknown.
-    places = {(use.place.path, use.place.line if profile.lines else 0, use.function) for use in calls}
+    spots = [spot for use in calls for spot in _spots(use)]
+    places = {(spot.place.path, spot.place.line if profile.lines else 0, spot.function) for spot in spots}
     return Ranked(candidate, score, sum(profile.weight(*place) for place in places))
 
 
+def _spots(use: Use) -> Sequence[Spot]:
+    """A call in a macro's body is made where the macro is used."""
+    return use.spots or (Spot(use.place, use.function, use.depth),)
+
+
 def _weight(use: Use, callers: Counter[str]) -> float:
+    return float(sum(_often(spot, callers) for spot in _spots(use)))
+
+
+def _often(spot: Spot, callers: Counter[str]) -> int:
     # Its own definition looks like one more call.
-    often = min(_CALLERS, max(1, callers[use.function or ""] - 1))
-    return float(_LOOP ** min(use.depth, _DEPTH) * often)
+    often = min(_CALLERS, max(1, callers[spot.function or ""] - 1))
+    return int(_LOOP ** min(spot.depth, _DEPTH)) * often

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from instrument.model import Edit, Span
 from instrument.suggest.declared import Variable
 from instrument.suggest.forward import flat
-from instrument.suggest.project import Project
-from instrument.suggest.source import Source, ancestors
+from instrument.suggest.project import Project, declaration_of
+from instrument.suggest.source import Source, ancestors, function_of, span_of
 from instrument.suggest.values import Value
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _harmless(source: Source, node: Node, project: Project) -> bool:
     if node.type in _LITERALS:
         return True
     if node.type == "identifier":
-        return source.text(node) not in project.macros
+        return source.text(node) not in project.macros and _readable(source, node, project)
     if node.type == "cast_expression":
         value = node.child_by_field_name("value")
         return value is not None and _harmless(source, value, project)
@@ -201,6 +201,25 @@ def _harmless(source: Source, node: Node, project: Project) -> bool:
         argument = node.child_by_field_name("argument")
         return argument is not None and argument.type == "identifier"
     return False
+
+
+def _readable(source: Source, node: Node, project: Project) -> bool:
+    """Whether reading the variable `node` has no effect and it has a value: a block may give it one only where the
+    pointer is set."""
+    name = node.text or b""
+    function = function_of(node)
+    for word in source.words_in(span_of(function)) if function is not None else ():
+        leaf = source.leaf(word) if word.text.encode() == name else None
+        declares = declaration_of(leaf) if leaf is not None else None
+        if declares is None or declares.type == "function_definition":
+            continue
+        text = source.data[declares.start_byte : declares.end_byte]
+        valued = declares.type != "declaration" or re.search(
+            rb"\b%b\s*[=[]|\bstatic\b|\bextern\b" % re.escape(name), text
+        )
+        return bool(valued) and b"volatile" not in text
+    volatile = re.compile(rb"\bvolatile\b[^;{}()]*\b%b\b" % re.escape(name))
+    return not any(volatile.search(each.data) for each in project.sources.values() if name.decode() in each.named)
 
 
 def callee(source: Source, node: Node) -> str | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from instrument.diagnostics import InstrumentError
+from instrument.suggest import tree
 from tests.toolchain import attempt, build, instrument, run
 
 PROGRAMS = Path(__file__).parent / "c"
@@ -109,8 +111,61 @@ def test_the_compiler_has_the_last_word(tmp_path: Path) -> None:
     )
     done = instrument("suggest", tmp_path / "a.c", "--json", CC="gcc-12")
     (only,) = json.loads(done.stdout)["candidates"]
-    assert "not compiled" in only["conditions"][-1]["what"]
+    assert "in a.c, which does not compile with these flags as it is: " in only["conditions"][-1]["what"]
     assert not only["applied"]
+
+
+def test_what_no_compiler_has_seen_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(
+        "static int one(int a) { return a; }\nint (*p)(int) = one;\n#define USED(x) p(x)\n#define UNUSED(x) p(x)\n"
+        "int f(void) { return p(1) + USED(2); }\nvoid set(void) { p = 0; }\n#ifdef OTHER\n"
+        "int g(void) { return p(3); }\n"
+        "#endif\n"
+    )
+    (tmp_path / "other.c").write_text("#include <windows.h>\nextern int (*p)(int);\nint h(void) { return p(4); }\n")
+    done = instrument("suggest", tmp_path, "--json", "--whole-program", CC="gcc-12")
+    (only,) = json.loads(done.stdout)["candidates"]
+    whats = [c["what"] for c in only["conditions"]]
+    assert any("in other.c, which does not compile" in what and "windows.h" in what for what in whats)
+    assert [c["line"] for c in only["conditions"] if "these flags leave it out" in c["what"]] == [4, 8]
+    assert only["applied"]
+    done = instrument("suggest", tmp_path, "--json", CC="gcc-12")
+    assert not json.loads(done.stdout)["candidates"][0]["applied"]
+    # Where the pointer's own file does not compile, nothing is known of the edit: the program is not the reason.
+    (tmp_path / "a.c").write_text((tmp_path / "a.c").read_text() + "int i(void) { return unknown; }\n")
+    done = instrument("suggest", tmp_path, "--list", "--whole-program", CC="gcc-12")
+    assert "0 of 1 proposals; --only KEY takes the others" in done.stderr
+    done = instrument("suggest", tmp_path, "--diff", "--only", "p", CC="gcc-12")
+    assert "+DEFINE_STATIC_CALL(p, one);" in done.stdout
+
+
+def test_edits_in_place_are_made_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: f"{name}\n".encode() for name in ("a.c", "b.c", "c.c")}
+    after = {name: data.upper() for name, data in before.items()}
+    for name, data in before.items():
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        (tmp_path / "elsewhere" / name).write_bytes(data)
+        (tmp_path / name).symlink_to(f"elsewhere/{name}")
+        (tmp_path / name).chmod(0o640)
+    kept, renamed = Path.replace, []
+
+    def failing(self: Path, target: Path) -> Path:
+        renamed.append(target)
+        if len(renamed) == 3:
+            raise OSError(30, "Read-only file system")
+        return kept(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(InstrumentError, match="Read-only file system; no file is changed"):
+        tree.edit(tmp_path, before, after)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    tree.edit(tmp_path, before, after)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == after
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in before} == {0o640}
+    assert all((tmp_path / name).is_symlink() for name in before)
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 3
+    with pytest.raises(InstrumentError, match="has changed since it was read"):
+        tree.edit(tmp_path, before, before)
 
 
 CALLGRIND = """\
@@ -137,6 +192,7 @@ PERF = "x 1 2.0: 1 cycles:\n\t  4011 half+0x1 (/x)\n\t  4012 main+0x9 (/x)\n\n"
     [
         (CALLGRIND, "902 calls"),
         (PERF * 3, "3 samples"),
+        ("x 9 1.5:  250 cpu-clock:ppp:  4011 main+0x1 (/x)\n" * 2, "2 samples"),
         ("# Samples\n    61.50%  x  x  [.] main\n     1.00%  x  x  [.] take\n", "62.5 %"),
     ],
 )
@@ -153,6 +209,31 @@ def test_a_profile_ranks(text: str, unit: str, tmp_path: Path) -> None:
         assert ": scale: " in first
 
 
+def test_a_call_in_a_macro_counts_where_the_macro_is_used(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text(
+        "#define HOT(x) hot(x)\n#define OUTER(x) HOT(x)\nstatic int one(int a) { return a; }\n"
+        "static int (*cold)(int) = one;\nstatic int (*hot)(int) = one;\nvoid set(void) { hot = 0; cold = 0; }\n"
+        "int f(int n)\n{\n\tint sum = cold(n);\n\n\twhile (n--)\n\t\tsum += OUTER(n);\n\treturn sum;\n}\n"
+    )
+    profile = "events: Ir\npositions: line\nfl=a.c\nfn=f\n9 1\ncfn=one\ncalls=1 3\n9 1\ncfn=one\ncalls=70 3\n12 1\n"
+    (tmp_path / "profile").write_text(profile)
+    for more, counted in ([], ""), (["--profile", "profile"], ", 70 calls there"):
+        done = instrument("suggest", "a.c", "--list", "--no-check", *more, cwd=tmp_path)
+        assert f"1. a.c:5:14: hot: 1 call{counted}, 1 assignment\n" in done.stdout
+    (tmp_path / "profile").write_text(profile.replace("a.c", "b.c"))
+    done = instrument("suggest", "a.c", "--list", "--no-check", "--profile", "profile", cwd=tmp_path)
+    assert "warning: the profile has none of these calls" in done.stderr
+
+
+def test_what_is_left_out_is_not_read(tmp_path: Path) -> None:
+    copied("pointers", tmp_path / "src")
+    copied("members", tmp_path / "src" / "more")
+    done = instrument("suggest", "src", "--json", "--no-check", "--exclude", "more", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert {c["key"] for c in told["candidates"]} == KEYS["pointers"] | REFUSED["pointers"]
+    assert all((Path(told["root"]) / c["path"]).exists() for c in told["candidates"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -162,13 +243,20 @@ def test_a_profile_ranks(text: str, unit: str, tmp_path: Path) -> None:
         (["src", "--in-place"], "-o and --in-place go with --apply"),
         (["src", "--diff", "--json"], "ask for one of them"),
         (["src", "--apply", "-o", "full"], "full is not empty"),
+        (["src", "--apply", "-o", "full/x"], "full/x is not a directory"),
         (["src", "--profile", "src/pointers.c"], "cannot use the profile"),
+        (
+            ["src", "--profile", "full/perf.data"],
+            "it is perf's own: give its text, by `perf script -i full/perf.data",
+        ),
+        (["src", "--top", "0"], "0 is not a number of proposals"),
     ],
 )
 def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path) -> None:
     copied("pointers", tmp_path / "src")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
+    (tmp_path / "full" / "perf.data").write_bytes(b"PERFILE2\0")
     done = instrument("suggest", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr

@@ -82,6 +82,12 @@ def test_a_declaration_becomes_that_of_a_key(declaration: str, becomes: str) -> 
         ("if (v != NULL) { (*v)(3); }", "static_call_cond(v)(3);"),
         ("if (0 != v) v(&x);", "static_call_cond(v)(&x);"),
         ("if (v) v(x++);", "if (static_call_query(v)) static_call(v)(x++);"),
+        (
+            "{ long y; if (x) y = 1; if (v) v(y); }",
+            "{ long y; if (x) y = 1; if (static_call_query(v)) static_call(v)(y); }",
+        ),
+        ("if (v) v(now);", "if (static_call_query(v)) static_call(v)(now);"),
+        ("{ long y = 1; if (v) v(y); }", "{ long y = 1; static_call_cond(v)(y); }"),
         ("if (v) v(LIMIT);", "if (static_call_query(v)) static_call(v)(LIMIT);"),
         ("if (v) v(x); else x = 1;", "if (static_call_query(v)) static_call(v)(x); else x = 1;"),
         ("if (v) { v(x); x = 2; }", "if (static_call_query(v)) { static_call(v)(x); x = 2; }"),
@@ -94,7 +100,11 @@ def test_a_declaration_becomes_that_of_a_key(declaration: str, becomes: str) -> 
     ],
 )
 def test_a_use_becomes_that_of_a_key(statement: str, becomes: str | None) -> None:
-    head = FUNCTIONS + "#define LIMIT next()\nstatic int (*p)(int) = one;\nstatic void (*v)(long);\nextern long x;\n"
+    head = (
+        FUNCTIONS
+        + "#define LIMIT next()\nstatic int (*p)(int) = one;\nstatic void (*v)(long);\n"
+        + "extern long x; extern volatile long now;\n"
+    )
     text = head + "void f(void)\n{\n\tp(0);\n\tv(0);\n\tv = 0;\n\t%s\n}\n" + SET
     got = edited(text % statement).splitlines()
     if becomes is None:
