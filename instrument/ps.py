@@ -91,8 +91,9 @@ def main(words: Sequence[str]) -> int:
             print("\n".join(map(terminal.visible, _text(watched, found, options.sites))))
         sys.stdout.flush()
         complain(found)
-        # A library that comes later may bring the key along.
-        unknown = idle(options.key, [whole], "warning" if options.watch else "error") if first else []
+        # A library that comes later may bring the key along. What is drawn over has to be said anew.
+        asked = options.key if first or redraws else None
+        unknown = idle(asked, [whole], "warning" if options.watch else "error")
         for finding in unknown:
             terminal.say(finding.render())
         if not options.watch:
