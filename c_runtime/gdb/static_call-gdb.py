@@ -131,8 +131,8 @@ def _name(address):
 
 
 def _line(address):
-    """Where the call is. A wrapper's instruction is of the key's declaration; as an inlined function it is, to gdb, of
-    the line that calls it."""
+    """Where the call is. A wrapper's instruction is of the key's declaration; as an inlined function it is, to gdb,
+    of the line that calls it."""
     block = gdb.block_for_pc(address)
     while block and not block.function:
         block = block.superblock
