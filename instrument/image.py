@@ -106,7 +106,9 @@ class Image:
         """The lines of the wanted addresses; of what was inlined by a wrapper, those of the calls."""
         tables = lines.of(self.debug)
         found = lines.places(tables, wanted)
-        if not any(inlined.WRAPPER in self.debug(name) for name in (".debug_str", ".debug_info")):
+        # In a .dwo file the names are, where there are skeletons.
+        names = any(inlined.WRAPPER in self.debug(name) for name in (".debug_str", ".debug_info"))
+        if not names and not self.debug(".debug_addr"):
             return found
         return found | inlined.calls(lambda: objectfile.information(self.debug), tables, wanted & found.keys())
 

@@ -32,13 +32,20 @@ def calls(dwarf: Callable[[], Any], sections: Sections, wanted: Collection[int])
 
 
 def _calls(information: Any, asked: Mapping[int, tuple[Unit, list[int]]]) -> Iterator[tuple[int, Place]]:
+    from instrument import skeletons  # and with it elftools
+
     for cu in information.iter_CUs():
         top = cu.get_top_DIE()
         table = top.attributes.get("DW_AT_stmt_list")
-        if table is not None and table.value in asked:
-            unit, addresses = asked[table.value]
-            for address, (file, line) in _inside(information, top, sorted(addresses)):
-                yield address, (unit.name(file), line)
+        if table is None or table.value not in asked:
+            continue
+        unit, addresses = asked[table.value]
+        there, die = information, top
+        if (split := skeletons.followed(information, cu)) is not None:
+            there, whole, names = split
+            die, unit = whole.get_top_DIE(), names or unit
+        for address, (file, line) in _inside(there, die, sorted(addresses)):
+            yield address, (unit.name(file), line)
 
 
 def _inside(information: Any, die: Any, wanted: list[int]) -> Iterator[tuple[int, tuple[int, int]]]:

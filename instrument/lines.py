@@ -92,6 +92,11 @@ def units(sections: Sections, wanted: Collection[int]) -> dict[int, tuple[Unit, 
     return found
 
 
+def first(sections: Sections) -> Unit | None:
+    """The head of the first table, for who wants the names of its files alone."""
+    return next(_units(sections), None)
+
+
 def _among(rows: list[Row], address: int, unit: Unit) -> Place | None:
     """By the last row that is not behind the address; the last of all only tells where the sequence ends."""
     index = bisect_right(rows, address, key=lambda row: row[0]) - 1

@@ -106,6 +106,20 @@ def test_debug_information_in_a_file_of_its_own(how: str, folder: Path, tmp_path
     assert {site["line"] for site in bare["sites"]} == {None}
 
 
+@pytest.mark.parametrize("compiler", ["gcc-12", "clang-19"])
+def test_debug_information_that_is_split_off(compiler: str, tmp_path: Path) -> None:
+    """In .dwo files a wrapper's call has its line; another compilation's file, or none, is not followed."""
+    program = build(tmp_path, "inline-asm", "-gsplit-dwarf", compiler=compiler)
+    for name in ("prog", "main.o"):
+        (found,) = inspected(str(tmp_path / name))
+        lines = {(site["key"], site["file"], site["line"]) for site in found["sites"]}
+        assert {("step", "main.c", 28), ("hook", "main.c", 27)} <= lines, name
+    shutil.copy(tmp_path / "other.dwo", tmp_path / "main.dwo")
+    (found,) = inspected(str(program))
+    lines = {(site["key"], site["file"], site["line"]) for site in found["sites"]}
+    assert ("step", "other.c", 4) in lines and ("step", "main.c", 28) not in lines
+
+
 def test_a_name_cannot_steer_the_terminal(folder: Path) -> None:
     """Nor end the command, where it is none in the encoding."""
     for name, shown in (("red\x1b[31m.o", "red<U+001B>[31m.o"), ("bad\udcff.o", r"bad\udcff.o")):
