@@ -108,7 +108,8 @@ def _bash(commands: Sequence[Described]) -> Iterator[str]:
     yield "    COMPREPLY=()"
     # bash takes --mode=direct for three words.
     yield "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi"
-    # What stands behind -- belongs to the compiler: files, as bash does by itself.
+    # What stands behind -- belongs to the compiler, whose name cc wants: files, as bash does by itself.
+    yield '    [[ "${COMP_WORDS[1]} $prev" == "cc --" ]] && { COMPREPLY=($(compgen -c -- "$cur")); return; }'
     yield '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == -- ]] && return; done'
     yield "    if ((COMP_CWORD > 1)); then"
     yield f"        case ${{COMP_WORDS[1]}} in {names.replace(' ', '|')}) command=${{COMP_WORDS[1]}};; esac"
@@ -149,6 +150,7 @@ def _zsh(commands: Sequence[Described]) -> Iterator[str]:
         for option in command.options:
             yield from (f"        {shlex.quote(spec)} \\" for spec in _zsh_option(option))
         rest = f"*:word:({' '.join(command.words)})" if command.words else "*:file:_files"
+        rest = "*:::compiler:_normal" if command.name == "cc" else rest
         yield f"        {shlex.quote(rest)}"
         yield "}"
     yield "_instrument() {"
