@@ -27,9 +27,10 @@ check: $(READY) licences
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# An archive has no .git, by which reuse knows what .gitignore says; so there it is told.
+# Without git (an archive, a container that has none, a repository of another user) reuse does not know what .gitignore
+# says; so there it is told.
 licences: $(READY)
-	@if [ -e .git ]; then $(BIN)/reuse lint --quiet || $(BIN)/reuse lint; else \
+	@if [ -e .git ] && git rev-parse >/dev/null 2>&1; then $(BIN)/reuse lint --quiet || $(BIN)/reuse lint; else \
 		find . \( -name .venv -o -path ./build -o -name '.*_cache' -o -name '*.egg-info' -o -name __pycache__ \
 			-o -name .hypothesis \) -prune -o -type f -exec $(BIN)/reuse lint-file {} +; fi
 
