@@ -209,7 +209,7 @@ def _runtime() -> Iterator[Check]:
         sources = [paths.TEMPLATES / "doctor.c", paths.RUNTIME_SOURCE]
         flags = [f"-I{paths.INCLUDE_DIR}", *map(str, sources), "-O2", "-pthread", "-o", program]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "INSTRUMENT_CC": ""}
-        env.pop("INSTRUMENT_CC_ACTIVE", None)
+        env.pop(launcher.ACTIVE, None)
         for step, command in (("compile", [*words, *compiler, *flags]), ("run", [program])):
             try:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
@@ -280,6 +280,9 @@ def _settings() -> Iterator[Check]:
 
 
 def _variables() -> Iterator[Check]:
+    if os.environ.get(launcher.ACTIVE):
+        said = "is set, as within a compile of the launcher's own: so it leaves every file as it is; unset it"
+        yield Check(launcher.ACTIVE, State.WRONG, said)
     known, prefix = [*_RUNTIME_VARIABLES, *_of_build_files()], "STATIC_CALL_"
     unknown = sorted(name for name in os.environ if name.startswith(prefix) and name not in known)
     for name, hint in [*settings.strangers(), *((name, meant(name, known, prefix)) for name in unknown)]:

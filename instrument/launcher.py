@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_ACTIVE = "INSTRUMENT_CC_ACTIVE"
+ACTIVE = "INSTRUMENT_CC_ACTIVE"
 """Set for what we start: a compiler that is a link to us, or a launcher within a launcher, does nothing more."""
 DEFAULTS = "INSTRUMENT_CC"
 """Options, for links and for build files that leave no place for them."""
@@ -150,9 +150,9 @@ def _meant(word: str, known: Sequence[str]) -> str:
 
 
 def _run(options: Options, command: list[str]) -> int:
-    if os.environ.get(_ACTIVE):
+    if os.environ.get(ACTIVE):
         become(command)
-    os.environ[_ACTIVE] = "1"
+    os.environ[ACTIVE] = "1"
     call = Call(command)
     if "-" in call.sources:
         keep_stdin()

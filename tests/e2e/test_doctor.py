@@ -43,7 +43,8 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     (links / "cc").symlink_to(own / "instrument")
     (home / ".instrument.toml").write_text("modus = 1\n")
     env = {"CC": "no-such-compiler", "INSTRUMENT_MOD": "direct", "STATIC_CALL_PROTCOL": "auto", "TMPDIR": "/proc",
-           "INSTRUMENT_CC": "--strickt", "INSTRUMNET_MODE": "direct", "STATIC_CALL_BLOCKED": "truts"}  # fmt: skip
+           "INSTRUMENT_CC": "--strickt", "INSTRUMNET_MODE": "direct", "INSTRUMENT_CC_ACTIVE": "1",
+           "STATIC_CALL_BLOCKED": "truts"}  # fmt: skip
     status, found = checks(home, PATH=f"{links}:{own}:/nowhere", **env)
     wrong = {subject: said for subject, (state, said) in found.items() if state == "wrong"}
     assert status == 1
@@ -52,6 +53,7 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     )
     assert wrong["INSTRUMENT_MOD"] == "nobody knows this variable; did you mean INSTRUMENT_MODE?"
     assert found["INSTRUMNET_MODE"] == ("note", "nothing of ours; did you mean INSTRUMENT_MODE?")
+    assert wrong["INSTRUMENT_CC_ACTIVE"].endswith("unset it")
     assert wrong["STATIC_CALL_PROTCOL"].endswith("did you mean STATIC_CALL_PROTOCOL?")
     assert wrong["STATIC_CALL_BLOCKED"] == "takes trust, not 'truts'; did you mean trust?"
     assert wrong["INSTRUMENT_CC"] == "unknown option: --strickt; did you mean --strict?"

@@ -205,7 +205,7 @@ def test_a_variable_that_nobody_knows_is_a_warning(here: Path) -> None:
     assert instrument(*compile_, "call.c", INSTRUMENT_MOD="direct").stderr == said
     assert instrument(*compile_, "a.c", INSTRUMENT_MOD="direct").stderr == ""
     assert "FOO;" not in instrument("config", INSTRUMENT_FOO="1").stderr
-    assert settings.OWN_VARIABLES == (launcher.DEFAULTS, launcher._ACTIVE)
+    assert settings.OWN_VARIABLES == (launcher.DEFAULTS, launcher.ACTIVE)
     assert instrument("a.c", "-q", "-o", "out", INSTRUMENT_MOD="direct").stderr == ""
 
 
