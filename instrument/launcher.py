@@ -43,6 +43,8 @@ SWITCHES = {
 }
 """The options without a value; ccparser.py tells what they and the others mean."""
 
+_BUILDERS = ("make", "gmake", "ninja", "cmake", "meson", "bazel", "scons")
+"""What Bear stands before, and we cannot: their compiles would be as they are, and nobody would know."""
 _DEPENDENCIES_ONLY = ("-M", "-MM", "--dependencies", "--user-dependencies")
 
 
@@ -78,6 +80,10 @@ def main(words: Sequence[str]) -> int:
             return 0
         if not command:
             raise UsageError("no compiler: instrument cc [options] -- compiler [arguments]")
+        if (name := command[0].rpartition("/")[2]) in _BUILDERS:
+            raise UsageError(
+                f"{name} is no compiler, and what it starts goes by CC: CC='instrument cc -- gcc' {name} ..."
+            )
         return _run(options, command)
     except UsageError as error:
         _say(f"error: {error}")

@@ -415,6 +415,7 @@ def test_a_link_is_the_compiler(project: Path, monkeypatch: pytest.MonkeyPatch) 
         (["--mode", "inline", "--", "gcc"], "one of inline-asm, trampoline, direct"),
         (["--layout", "bare", "--", "gcc"], "--mode direct"),
         (["--mode", "direct"], "no compiler"),
+        (["--", "/usr/bin/make", "all"], "make is no compiler"),
         (["-O2", "gcc"], "the compiler and its flags go behind --"),
     ],
 )
