@@ -17,7 +17,7 @@ from instrument.model import Span
 from instrument.value import dataclass
 
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node
+    from tree_sitter import Language, Node, Query
 
 _TYPEOF = frozenset((b"typeof", b"__typeof__", b"__typeof", b"typeof_unqual"))
 _MACROS = frozenset(("preproc_def", "preproc_function_def", "preproc_call", "preproc_arg"))
@@ -44,6 +44,21 @@ def _language() -> Language:
     from tree_sitter import Language
 
     return Language(tree_sitter_c.language())
+
+
+@cache
+def _calls() -> Query:
+    from tree_sitter import Query
+
+    return Query(_language(), "(call_expression function: (_) @callee)")
+
+
+def callees(root: Node) -> list[Node]:
+    """What is called in the tree, in the order of the text."""
+    from tree_sitter import QueryCursor
+
+    found = QueryCursor(_calls()).captures(root).get("callee", [])
+    return sorted(found, key=lambda node: node.start_byte)
 
 
 def parse(data: bytes, piece: Span | None = None) -> Node:

@@ -17,7 +17,9 @@ from instrument.inputs import Inputs
 from instrument.meant import meant
 from instrument.suggest import find, listing, patch, profile, rank, tree
 from instrument.suggest.check import Checker
+from instrument.suggest.elsewhere import elsewhere
 from instrument.suggest.model import Candidate
+from instrument.suggest.project import Project
 from instrument.suggest.rank import Ranked
 
 _ABOUT = """\
@@ -114,7 +116,8 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
     if found.named and not arguments.no_check:
         found = inputs.with_headers(found, commands, paths.INCLUDE_DIR, out, arguments.jobs)
     sources, others = find.contents_of(found)
-    candidates = find.candidates(sources, others)
+    project = Project(sources, others)
+    candidates = find.candidates(project)
     order = rank.ranked(candidates, rank.called(sources.values()), counted)
     if not arguments.no_check:
         checked = Checker(found, commands, sources, arguments.jobs).checked([r.candidate for r in order])
@@ -124,7 +127,8 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
         print(f"instrument: warning: {what}", file=sys.stderr)
     chosen = _chosen(arguments, order)
     after = patch.changed(sources, chosen)
-    _show(arguments, found, order, chosen, sources, after, counted.unit if counted else None)
+    told = listing.Told(order, chosen, elsewhere(project, candidates), counted.unit if counted else None)
+    _show(arguments, found, told, sources, after)
     if arguments.in_place:
         tree.edit(found.root, sources, after)
     elif out is not None:
@@ -161,18 +165,16 @@ def _wrong(what: str) -> InstrumentError:
 def _show(
     arguments: argparse.Namespace,
     found: Inputs,
-    order: Sequence[Ranked],
-    chosen: Sequence[Candidate],
+    told: listing.Told,
     before: Mapping[str, bytes],
     after: Mapping[str, bytes],
-    unit: str | None,
 ) -> None:
     prefix = f"{os.path.relpath(found.root)}/".removeprefix("./")
     if arguments.json:
-        print(json.dumps(listing.as_json(order, unit, chosen, str(found.root)), indent=1))
+        print(json.dumps(listing.as_json(told, str(found.root)), indent=1))
         return
     if not arguments.diff:
-        print("\n".join(listing.text(order, unit, prefix)))
+        print("\n".join(listing.text(told, prefix)))
     sys.stdout.flush()
     if not arguments.list and not (arguments.apply and not arguments.diff):
         sys.stdout.buffer.write(b"" if arguments.diff or not after else b"\n")

@@ -26,7 +26,7 @@ def key_of(name: str, variables: Sequence[Variable], several: bool) -> str:
     if not several or "static" not in variables[0].storage:
         return name
     stem = variables[0].source.path.rpartition("/")[2].rpartition(".")[0]
-    return re.sub(r"\W", "_", f"{stem}_{name}")
+    return re.sub(r"[^\w$]", "_", f"{stem}_{name}", flags=re.ASCII)
 
 
 def definition(variables: Sequence[Variable]) -> Variable:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 
 from instrument.inputs import Inputs
@@ -56,9 +55,8 @@ def contents_of(found: Inputs) -> tuple[dict[str, bytes], dict[str, bytes]]:
     return sources, others
 
 
-def candidates(sources: Mapping[str, bytes], others: Mapping[str, bytes]) -> list[Candidate]:
+def candidates(project: Project) -> list[Candidate]:
     """Every function pointer that is called by name, in the order of the files."""
-    project = Project(sources, others)
     found = [*pointers.candidates(project), *members.candidates(project)]
     known = Counter(candidate.key for candidate in found)
     taken = Doubt("another candidate would have the same key")

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from instrument.model import Place
+from instrument.suggest.elsewhere import Elsewhere
 from instrument.suggest.model import Candidate, Doubt, Role
 from instrument.suggest.rank import Ranked
 
@@ -17,8 +19,20 @@ being called, and takes microseconds where an assignment takes none. Keys are th
 key of one name do not link, or share it."""
 
 
-def text(found: Sequence[Ranked], unit: str | None, prefix: str) -> Iterator[str]:
-    """The proposals in their order, then what is not proposed and why. `unit` is what a profile counts."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What there is to tell: `chosen` are the candidates whose edits the diff has, `elsewhere` what is no candidate;
+    `unit` is what a profile counts."""
+
+    found: Sequence[Ranked]
+    chosen: Sequence[Candidate]
+    elsewhere: Sequence[Elsewhere]
+    unit: str | None
+
+
+def text(told: Told, prefix: str) -> Iterator[str]:
+    """The proposals in their order, then what is not proposed and why."""
+    found, unit = told.found, told.unit
     good = [r for r in found if not r.candidate.refusals]
     bad = [r for r in found if r.candidate.refusals]
     pointers = "pointer is" if len(found) == 1 else "pointers are"
@@ -38,6 +52,17 @@ def text(found: Sequence[Ranked], unit: str | None, prefix: str) -> Iterator[str
     for r in bad:
         yield f"   {_head(r, unit, prefix)}"
         yield from (f"      {_told(doubt, prefix)}" for doubt in _once(r.candidate.refusals)[:_SHOWN])
+    if told.elsewhere:
+        yield ""
+        yield "no candidates, though called:"
+    for why in dict.fromkeys(one.why for one in told.elsewhere):
+        same = [one for one in told.elsewhere if one.why == why]
+        yield f"   {why}:"
+        yield from (
+            f"      {_at(one.place, prefix)}: {one.name}: {_number(one.calls, 'call')}" for one in same[:_SHOWN]
+        )
+        if len(same) > _SHOWN:
+            yield f"      and {len(same) - _SHOWN} more, called at fewer places"
 
 
 def _head(r: Ranked, unit: str | None, prefix: str) -> str:
@@ -77,13 +102,16 @@ def _at(place: Place, prefix: str) -> str:
     return f"{prefix}{place.path}:{place.line}:{place.column}"
 
 
-def as_json(found: Sequence[Ranked], unit: str | None, chosen: Sequence[Candidate], root: str) -> dict[str, Any]:
+def as_json(told: Told, root: str) -> dict[str, Any]:
     """Everything, for programs; `applied` are the candidates whose edits the diff has, and paths start at `root`."""
-    keys = {candidate.key for candidate in chosen}
+    keys = {candidate.key for candidate in told.chosen}
     return {
         "root": root,
-        "unit": unit,
-        "candidates": [{**_candidate(r), "applied": r.candidate.key in keys} for r in found],
+        "unit": told.unit,
+        "candidates": [{**_candidate(r), "applied": r.candidate.key in keys} for r in told.found],
+        "elsewhere": [
+            {"name": one.name, "why": one.why, "calls": one.calls, **_place(one.place)} for one in told.elsewhere
+        ],
     }
 
 

@@ -76,6 +76,8 @@ class _Object:
             found.refusals += whole.refusals
             self._declare(name, found)
             found.linkage(self.first)
+            if self._fixed(found):
+                found.refuse("nothing changes it: compilers call what it starts with already")
             yield found
 
     # ---- the object -------------------------------------------------------------------------------
@@ -98,6 +100,10 @@ class _Object:
                 self._refuse("it is volatile or _Atomic", self._place(v))
             if _THREAD.search(text):
                 self._refuse("each thread has its own", self._place(v))
+            line = Span(v.source.data.rfind(b"\n", 0, v.node.start_byte) + 1, v.node.end_byte)
+            for word in v.source.hides(line):
+                if any(b"static" in body for body in self.project.macros[word.text]):
+                    self._refuse(f"it is declared with the macro {word.text}", self._place(v))
             if _REPLACED.search(text):
                 self._refuse("it is declared with an attribute", self._place(v))
             if not v.extern and not v.source.path.endswith(".c"):
@@ -105,6 +111,15 @@ class _Object:
             if self.arrow and not v.storage & {"const"}:
                 for found in self.members.values():
                     found.conditions.append(Doubt("nothing changes the member in what it points to", self._place(v)))
+
+    def _fixed(self, found: Finding) -> bool:
+        """Whether it is reached by a pointer that only ever leads to one object, which is const."""
+        at = self.first.declarator.value
+        assigned = any(use.role is Role.ASSIGN for use in found.uses)
+        own = self.arrow and "static" in self.first.storage
+        return (
+            own and not assigned and not found.refusals and at is not None and not self._doubt(self.first.source, at)
+        )
 
     def _declare(self, name: str, found: Finding) -> None:
         """The keys stand behind the object's own declarations."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)(\(?)((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _SPECIFIER = re.compile(
-    rb"(?:\s|\\|/\*.*?\*/|//.*|extern\b(?!\s*\")|inline\b|__inline(?:__)?\b|__extension__\b|_Noreturn\b|(?:__)?restrict(?:__)?\b"
+    rb"(?:\s|\\|/\*.*?\*/|//.*|extern\b(?!\s*\")|static\b|__global\b|__hidden\b|inline\b|__inline(?:__)?\b|__extension__\b|_Noreturn\b|(?:__)?restrict(?:__)?\b"
     rb"|__attribute__\s*\(\(.*\)\)|__declspec\s*\(\w+\))*",
     re.DOTALL,
 )

@@ -90,6 +90,10 @@ def test_the_list_says_why(tmp_path: Path) -> None:
     assert "only if no file but those given uses it" in done.stdout
     assert "not proposed:\n   pointers.c:27:14: leaked: 1 call, 0 assignments\n" in done.stdout
     assert "its address is taken" in done.stdout
+    (tmp_path / "one.c").write_text("struct s { void (*m)(void); };\nvoid f(struct s *s) { s->m(); }\n")
+    done = instrument("suggest", "one.c", "--list", "--no-check", cwd=tmp_path)
+    why = "members of an object that a pointer leads to, of which there may be many"
+    assert f"no candidates, though called:\n   {why}:\n      one.c:2:23: ->m: 1 call\n" in done.stdout
 
 
 def test_the_compiler_has_the_last_word(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 
 from instrument.suggest import find, patch
+from instrument.suggest.elsewhere import elsewhere
 from instrument.suggest.model import Candidate, Role
+from instrument.suggest.project import Project
 
 FUNCTIONS = "static int one(int a) { return a; }\nstatic int two(int a) { return a + a; }\n"
 SET = "void set(void) { p = two; }\n"
@@ -16,7 +18,7 @@ def found(text: str, **others: str) -> dict[str, Candidate]:
     files = {"a.c": text, **{name.replace("_", "."): data for name, data in others.items()}}
     sources = {name: data.encode() for name, data in files.items() if name.endswith((".c", ".h"))}
     rest = {name: data.encode() for name, data in files.items() if name not in sources}
-    return {candidate.key: candidate for candidate in find.candidates(sources, rest)}
+    return {candidate.key: candidate for candidate in find.candidates(Project(sources, rest))}
 
 
 def edited(text: str, **headers: str) -> str:
@@ -188,6 +190,25 @@ def test_a_macro_may_make_a_string_of_a_pointer(text: str) -> None:
     assert not found(f"{head.replace('#x', 'x')}{FUNCTIONS}{body}{SET}")["p"].conditions
 
 
+def test_what_is_called_but_no_candidate_is_told() -> None:
+    text = "struct s { int (*m)(int); struct s *next; }; struct t { struct s s; } t; struct s own, many[2];\n"
+    text += "static int (*p)(int) = one; static int (*table[2])(int) = { one, two };\n"
+    text += "int f(struct s *s, int i) { struct s here = *s; (*s->next->m)(1); s->m(2); table[i](3); t.s.m(4);\n"
+    text += "here.m(5); many[i].m(6); own.m(7); return p(8); }\n"
+    project = Project({"a.c": (FUNCTIONS + text).encode()}, {})
+    told = [(one.name, one.calls, one.why) for one in elsewhere(project, find.candidates(project))]
+    assert [(name, calls) for name, calls, _ in told] == [
+        ("->m", 2),
+        ("table[]", 1),
+        ("t.s.m", 1),
+        (".m", 1),
+        ("many[].m", 1),
+    ]
+    assert told[0][2] == "members of an object that a pointer leads to, of which there may be many"
+    assert told[1][2] == "elements of an array"
+    assert told[2][2] == told[4][2] == "members of a member or of an array's element"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -233,6 +254,12 @@ def test_files_have_their_own_static_pointers() -> None:
     known = found(text % ("a", "a"), b_c=text % ("b", "b"))
     assert sorted(known) == ["a_p", "b_p"]
     assert all(not c.refusals and set(c.edits) == {f"{key[0]}.c"} for key, c in known.items())
+
+
+def test_a_key_is_a_name_in_ascii() -> None:
+    text = (FUNCTIONS + "static int (*p)(int) = one;\nint f(void) { return p(1); }\n").encode()
+    known = find.candidates(Project({"d/\u00e9-1.c": text, "b.c": text}, {}))
+    assert [candidate.key for candidate in known] == ["b_p", "__1_p"]
 
 
 def test_a_header_may_mean_a_file_s_own_pointer() -> None:

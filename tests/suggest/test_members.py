@@ -88,6 +88,12 @@ def test_what_reads_stays_and_what_assigns_updates(statement: str, becomes: str)
         ),
         (OPS + CALL + "void g(struct ops *q) { int i; for_each(i) ops = *q; }", "not understood"),
         (OPS + CALL + "#define FOREVER for (;;)\nvoid g(struct ops *q) { FOREVER ops = *q; }", "not understood"),
+        (
+            "static const struct ops o = { 1, one };\nstatic const struct ops *ops = &o;\n"
+            "int f(void) { return ops->read(1); }",
+            "nothing changes it: compilers call what it starts with already",
+        ),
+        ("#define OWN static\nOWN struct ops ops = { 1, one };\n" + CALL, "it is declared with the macro OWN"),
         (OPS + '__asm__("movq %rax, ops+8");\n' + CALL, "an asm in a.c has its name in it"),
     ],
 )
