@@ -119,6 +119,9 @@ def _unfit(project: Project, v: Variable) -> str | None:
     for word in v.source.words_in(head):
         if any(_MEANS.search(body) or not body for body in project.macros.get(word.text, ())):
             return f"it is declared with the macro {word.text}"
+    base = v.node.child_by_field_name("type")
+    if base is not None and base.child_by_field_name("body"):
+        return "a type is defined in its declaration"
     if v.node.has_error or not text.endswith(b";") or _unknown(v):
         return "the syntax around it is not understood"
     if v.source.split(v.node):

@@ -152,6 +152,7 @@ def test_a_use_becomes_that_of_a_key(statement: str, becomes: str | None) -> Non
         ),
         ("#define OWN static\nOWN long (*p)(int);", "with the macro OWN"),
         ("OWN unsigned long (*p)(int);", "not understood"),
+        ("static struct s { int x; } (*p)(int);", "a type is defined in its declaration"),
         ("static int (*p)(int)\n#ifdef X\n= one\n#endif\n;", "a directive stands in its declaration"),
         ("static int (*p)(int) = one; void g(void) { *p; }", "dereferenced without being called"),
     ],
