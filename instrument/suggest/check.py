@@ -22,7 +22,7 @@ from instrument.model import Edit, Place, Unit
 from instrument.shadow import Shadow, shadow
 from instrument.suggest.model import Candidate, Doubt
 from instrument.suggest.patch import Conflict, changed, patched
-from instrument.value import dataclass, replace
+from instrument.value import replace
 
 # What a wrong type is told by, whatever the user's flags make of it.
 _STRICT = ("-Werror=incompatible-pointer-types", "-Werror=implicit-function-declaration", "-Werror=int-conversion")
@@ -31,14 +31,13 @@ _MARKED = re.compile(rf"\b{_MARK}(\d+)\b".encode())
 _ERROR = re.compile(r"error: (.*)")
 
 
-@dataclass(frozen=True, slots=True)
 class Checker:
     """Compiles what `contents`, below the root of `found`, becomes."""
 
-    found: Inputs
-    commands: Commands
-    contents: Mapping[str, bytes]
-    jobs: int = 1
+    def __init__(self, found: Inputs, commands: Commands, contents: Mapping[str, bytes], jobs: int = 1) -> None:
+        self.found, self.commands, self.contents, self.jobs = found, commands, contents, jobs
+        told = {name: facts(text) for name, text in contents.items()}
+        self._includes = Includes(found.files, found.links, told)
 
     def checked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The candidates, those refused whose edit the compiler rejects or that another's edit rules out."""
@@ -131,13 +130,8 @@ class Checker:
     def _name(self, unit: Unit) -> str:
         return str(unit.source.relative_to(self.found.root))
 
-    def _includes(self) -> Includes:
-        told = {name: facts(text) for name, text in self.contents.items()}
-        return Includes(self.found.files, self.found.links, told)
-
     def _reach(self, candidate: Candidate) -> set[str]:
-        includes = self._includes()
-        return {name for path in candidate.edits for name in includes.includers(path) if name.endswith(".c")}
+        return {name for path in candidate.edits for name in self._includes.includers(path) if name.endswith(".c")}
 
     def _units(self, candidates: Sequence[Candidate]) -> list[Unit]:
         names = sorted({name for candidate in candidates for name in self._reach(candidate)})

@@ -40,8 +40,7 @@ def candidates(project: Project) -> Iterator[Candidate]:
         groups = entities([v for v in objects if v.name == name])
         for variables in groups:
             for found in _Object(project, variables, key_of(name, variables, len(groups) > 1)).examined(same):
-                if any(use.role is Role.CALL for use in found.uses):
-                    yield found.done()
+                yield found.done()
 
 
 class _Object:
@@ -68,11 +67,14 @@ class _Object:
             found.refuse(what, place)
 
     def examined(self, same: Sequence[Variable]) -> Iterator[Finding]:
+        """The members that are called."""
         whole = Finding(self.project, "", self.first.name, self._place(self.first))
         for one in places(self.project, whole, self.variables, same):
             self._occurrence(one)
         self._fit()
         for name, found in self.members.items():
+            if not any(use.role is Role.CALL for use in found.uses):
+                continue
             found.refusals += whole.refusals
             self._declare(name, found)
             found.linkage(self.first)

@@ -32,6 +32,7 @@ _SPECIFIER = re.compile(
 _VISIBLE = re.compile(
     rb"(?:\s|/\*.*?\*/|__attribute__\s*\(\(\s*(?:__)?visibility(?:__)?\s*\(\"default\"\)\s*\)\)|__declspec\s*\(dll\w+\))*"
 )
+_INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?([^/\">\n]+)[\">]", re.MULTILINE)
 _QUOTES = re.compile(rb"#\s*\w|##")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _ATTRIBUTED = re.compile(rb"__attribute|__declspec|\[\[|_Noreturn|\bnoreturn\b|\b(?:__)?asm")
@@ -168,9 +169,15 @@ class Project:
 
     def including(self, path: str) -> list[str]:
         """The files whose text includes the .c file `path`."""
-        base = re.escape(path.rpartition("/")[2].encode())
-        line = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?" + base + rb"[\">]", re.MULTILINE)
-        return [name for name, source in self.sources.items() if line.search(source.data)]
+        return self._including.get(path.rpartition("/")[2].encode(), [])
+
+    @cached_property
+    def _including(self) -> dict[bytes, list[str]]:
+        found: dict[bytes, list[str]] = {}
+        for name, source in self.sources.items():
+            for base in set(_INCLUDED.findall(source.data)):
+                found.setdefault(base, []).append(name)
+        return found
 
     def naming(self, name: str) -> list[str]:
         """The files that are no C and have the name in them."""
