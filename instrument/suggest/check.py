@@ -58,12 +58,17 @@ class Checker:
         wrong = self._wrong(good, ways)
         left = [candidate for candidate in good if candidate.key not in wrong]
         doubts = {c.key: self._unchecked(c, broken) for c in left}
+        own = {candidate.key: candidate.place.path for candidate in left}
         for key, place in self._unseen(left, list(ways)):
             if place.path not in {self._name(unit) for unit in broken}:
-                doubts[key].append(
-                    Doubt("the edit there is right: these flags leave it out, so it is not compiled", place)
-                )
+                doubts[key].append(self._skipped(place, strict, own[key]))
         return [self._told(c, {**told, **wrong}, doubts.get(c.key, [])) for c in candidates]
+
+    def _skipped(self, place: Place, units: Sequence[Unit], own: str) -> Doubt:
+        """That no unit has what stands there, and why; `own` is the file that defines the pointer."""
+        alone = place.path.endswith(".c") and place.path not in {self._name(unit) for unit in units}
+        why = "no command is known that compiles its file" if alone else "these flags leave it out"
+        return Doubt(f"the edit there is right: {why}, so it is not compiled", place, not alone or place.path != own)
 
     def _told(self, candidate: Candidate, wrong: Mapping[str, Doubt], doubts: Sequence[Doubt]) -> Candidate:
         if candidate.refusals:

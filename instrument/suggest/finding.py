@@ -65,6 +65,8 @@ class Finding:
         for path in project.in_asm(first.name):
             self.refuse(f"an asm in {path} has its name in it")
         if "static" not in first.storage:
+            for path in project.looked_up(first.name):
+                self.refuse(f"{path} looks it up by its name")
             self.conditions.append(Doubt("no file but those given uses it, which is visible outside of its file"))
         for use in self.uses:
             if use.edits and (macro := next((name for name in use.inside if name in project.quoting), None)):

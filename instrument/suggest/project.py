@@ -167,6 +167,11 @@ class Project:
         text = re.compile(rb"\b(?:__)?asm(?:__)?\b[^;]*\"[^\"\n]*\b" + re.escape(name.encode()) + rb"\b")
         return [path for path, source in self.sources.items() if b"asm" in source.data and text.search(source.data)]
 
+    def looked_up(self, name: str) -> list[str]:
+        """The files that ask the dynamic linker for the name."""
+        text = re.compile(rb"\bdlv?sym\s*\([^;]*\"" + re.escape(name.encode()) + rb"\"")
+        return [path for path, source in self.sources.items() if b"sym" in source.data and text.search(source.data)]
+
     def including(self, path: str) -> list[str]:
         """The files whose text includes the .c file `path`."""
         return self._including.get(path.rpartition("/")[2].encode(), [])

@@ -135,6 +135,12 @@ def test_what_no_compiler_has_seen_is_asked_for(tmp_path: Path) -> None:
     assert only["applied"]
     done = instrument("suggest", tmp_path, "--json", CC="gcc-12")
     assert not json.loads(done.stdout)["candidates"][0]["applied"]
+    (tmp_path / "compile_commands.json").write_text(
+        json.dumps([{"directory": str(tmp_path), "file": "other.c", "command": "gcc-12 -c other.c"}])
+    )
+    done = instrument("suggest", tmp_path, "--list", "--whole-program", "-p", tmp_path)
+    assert "a.c:2:7: the edit there is right: no command is known that compiles its file, so it" in done.stdout
+    assert "0 of 1 proposals" in done.stderr
     # Where the pointer's own file does not compile, nothing is known of the edit: the program is not the reason.
     (tmp_path / "a.c").write_text((tmp_path / "a.c").read_text() + "int i(void) { return unknown; }\n")
     done = instrument("suggest", tmp_path, "--list", "--whole-program", CC="gcc-12")
