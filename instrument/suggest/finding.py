@@ -63,7 +63,7 @@ class Finding:
         """What else may know the variable than its name in C."""
         project = self.project
         for path in project.in_asm(first.name):
-            self.refuse(f"an asm in {path} has its name in it")
+            self.refuse(f"an asm or alias in {path} has its name in it")
         if "static" not in first.storage:
             for path in project.looked_up(first.name):
                 self.refuse(f"{path} looks it up by its name")

@@ -33,6 +33,7 @@ _VISIBLE = re.compile(
     rb"(?:\s|/\*.*?\*/|__attribute__\s*\(\(\s*(?:__)?visibility(?:__)?\s*\(\"default\"\)\s*\)\)|__declspec\s*\(dll\w+\))*"
 )
 _INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?([^/\">\n]+)[\">]", re.MULTILINE)
+_ASM = re.compile(rb"asm|alias")
 _QUOTES = re.compile(rb"#\s*\w|##")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _ATTRIBUTED = re.compile(rb"__attribute|__declspec|\[\[|_Noreturn|\bnoreturn\b|\b(?:__)?asm")
@@ -163,9 +164,11 @@ class Project:
                     yield from self.spots(word.macro, (macro, *above))
 
     def in_asm(self, name: str) -> list[str]:
-        """The files in which an asm's text seems to have the name in it."""
-        text = re.compile(rb"\b(?:__)?asm(?:__)?\b[^;]*\"[^\"\n]*\b" + re.escape(name.encode()) + rb"\b")
-        return [path for path, source in self.sources.items() if b"asm" in source.data and text.search(source.data)]
+        """The files in which the text of an asm or an alias seems to have the name in it."""
+        text = re.compile(rb"\b(?:__)?(?:asm|alias)(?:__)?\b[^;]*\"[^\"\n]*\b" + re.escape(name.encode()) + rb"\b")
+        return [
+            path for path, source in self.sources.items() if _ASM.search(source.data) and text.search(source.data)
+        ]
 
     def looked_up(self, name: str) -> list[str]:
         """The files that ask the dynamic linker for the name."""

@@ -152,6 +152,7 @@ def test_a_use_becomes_that_of_a_key(statement: str, becomes: str | None) -> Non
         ),
         ("#define OWN static\nOWN long (*p)(int);", "with the macro OWN"),
         ('int (*p)(int) = one; void *g(void *h) { return dlsym(h, "p"); }', "a.c looks it up by its name"),
+        ('int (*p)(int) = one; extern int (*q)(int) __attribute__((alias("p")));', "alias in a.c has its name in it"),
         ("OWN unsigned long (*p)(int);", "not understood"),
         ("static struct s { int x; } (*p)(int);", "a type is defined in its declaration"),
         ("static int (*p)(int)\n#ifdef X\n= one\n#endif\n;", "a directive stands in its declaration"),

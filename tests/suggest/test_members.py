@@ -94,7 +94,7 @@ def test_what_reads_stays_and_what_assigns_updates(statement: str, becomes: str)
             "nothing changes it: compilers call what it starts with already",
         ),
         ("#define OWN static\nOWN struct ops ops = { 1, one };\n" + CALL, "it is declared with the macro OWN"),
-        (OPS + '__asm__("movq %rax, ops+8");\n' + CALL, "an asm in a.c has its name in it"),
+        (OPS + '__asm__("movq %rax, ops+8");\n' + CALL, "an asm or alias in a.c has its name in it"),
     ],
 )
 def test_what_is_refused(text: str, why: str) -> None:
