@@ -63,7 +63,7 @@ def section(report: Report) -> str:
     lines += [*by_number(report), *by_case(report), ""]
     lines += [f"* {'Met' if goal.met else '**Missed**'}: {goal.text}. {goal.evidence}." for goal in report.goals]
     lines += [f"* {note}" for note in report.notes]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 def filled(page: str, name: str, text: str) -> str:
