@@ -51,5 +51,7 @@ def members(path: str, data: bytes) -> Iterator[tuple[str, bytes]]:
 def _outside(member: Path) -> bytes:
     try:
         return member.read_bytes()
-    except OSError as error:
-        raise DamagedError(f"its member {member} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        # A ValueError is a name that no file can have.
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DamagedError(f"its member {member} cannot be read: {why}") from None

@@ -45,3 +45,5 @@ def test_what_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "short.o").unlink()
     with pytest.raises(DamagedError, match=r"member .*short\.o cannot be read: No such file"):
         list(members(str(tmp_path / "lib.a"), data))
+    with pytest.raises(DamagedError, match="cannot be read: embedded null byte"):
+        list(members(str(tmp_path / "lib.a"), data.replace(b"short.o", b"sho\0t.o")))
