@@ -22,6 +22,8 @@ from instrument.symbols import Symbols
 
 _ALLOC, _EXECUTABLE = 2, 4
 _NOBITS, _RELA = "SHT_NOBITS", "SHT_RELA"
+# SHT_ANDROID_REL and SHT_ANDROID_RELA, which no loader for this ABI reads.
+_PACKED = (0x6000_0001, 0x6000_0002)
 _NOWHERE, _NEAR = 0x7FF0_0000_0000, 0x4000_0000
 """Where symbols are put that are some other file's: no program is there; and for an object file, whose calls are to
 reach them, no section."""
@@ -239,6 +241,8 @@ def _contents(elf: Any, name: str) -> bytes:
 
 def _fix(image: Image, elf: Any) -> None:
     for section in elf.iter_sections():
+        if section["sh_type"] in _PACKED:
+            raise refuse(image.path, "its relocations are packed as Android has them (--pack-dyn-relocs=android)")
         if section["sh_type"] != _RELA or not section["sh_flags"] & _ALLOC:
             continue
         table = elf.get_section(section["sh_link"]) if section["sh_link"] else None

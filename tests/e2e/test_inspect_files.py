@@ -14,7 +14,7 @@ import pytest
 from instrument import image
 from tests.e2e.obedient import build, running
 from tests.e2e.test_inspect import INSPECT, inspected
-from tests.toolchain import INCLUDE, attempt, run
+from tests.toolchain import INCLUDE, attempt, run, runtime_object
 
 LATER = "compiled for link-time optimisation"
 
@@ -64,10 +64,15 @@ def test_objects_whose_code_comes_with_the_link(name: str, folder: Path) -> None
     assert found["kind"] == "archive" and found["notes"][0].startswith(f"1 member {LATER}")
 
 
-def test_what_has_no_code(folder: Path) -> None:
+def test_what_cannot_be_inspected(folder: Path) -> None:
     run(["objcopy", "--only-keep-debug", "prog", "prog.debug"], folder)
     done = attempt([*INSPECT, "prog.debug"], folder)
     assert done.returncode == 2 and "debug information alone" in done.stderr
+    objects = ("main.o", "other.o", runtime_object("gcc-12", "-O2"))
+    android = ("-pie", "-fuse-ld=lld-14", "-Wl,--pack-dyn-relocs=android", "-pthread", "-o", "android")
+    run(["clang-14", *objects, *android], folder)
+    done = attempt([*INSPECT, "android"], folder)
+    assert done.returncode == 2 and "packed as Android has them" in done.stderr
     done = attempt([*INSPECT, "/dev/zero"], timeout=20)
     assert done.returncode == 2 and "a device" in done.stderr
 
