@@ -291,7 +291,8 @@ def test_dependencies_are_the_sources(name: str, flags: str, mode: str, compiler
     Path("out").mkdir()
     launched(compiler, *flags.split(), INCLUDE, "-c", "main.c", "-o", "out/main.o", options=("--mode", mode))
     found = prerequisites(name)
-    assert {"main.c", "keys.h"} <= found and not [word for word in found if "tmp/" in word and "project" not in word]
+    # Not the header that the tool has made for this compile, which another machine does not have.
+    assert {"main.c", "keys.h"} <= found and not [word for word in found if str(project.parent / "tmp") in word]
     assert all(Path(word).exists() for word in found)
 
 
