@@ -4,7 +4,7 @@
 Knows files, modes and times; must not know what is in them. `compare` reads and decides, `apply` writes.
 
 Times are make's: new content is new now; equal content whose source is newer takes the source's time, so
-that touching a header reaches whatever depends on its copy.
+that touching a header reaches whatever depends on its copy. Objects and programs keep their sources' time.
 
 What is not changed is copied: a hard link would carry an edit of the copy back into the source. File systems that can
 share the blocks of two files do so here.
@@ -52,7 +52,8 @@ class Copied:
 class Output:
     """One file to be: `content`, or a copy of `copy_of`, or a symbolic link to `link`; or, if `gone`, none.
 
-    `mode` is None for what has no source. `newer_than` is its source's time in ns, 0 if it has none.
+    `mode` is None for what has no source. `newer_than` is its source's time in ns, 0 if it has none. What is `built`
+    has that time: with the copy's own it would be up to date with the rewritten sources, and make would leave it so.
     """
 
     content: bytes = b""
@@ -60,7 +61,12 @@ class Output:
     link: str | None = None
     mode: int | None = None
     newer_than: int = 0
+    built: bool = False
     gone: bool = False
+
+    def time(self, now: int) -> int:
+        """The time of the file if it is written now."""
+        return self.newer_than if self.built else max(now, self.newer_than)
 
 
 GONE = Output(gone=True)
@@ -179,7 +185,7 @@ def apply(out: Path, outputs: Mapping[str, Output], jobs: int = 1) -> Applied:
                     os.makedirs(f"{out}/{folder}", exist_ok=True)
             workers.spread(each, paths, jobs)
         states = {path: State.of(os.lstat(f"{out}/{path}")) for path in (*changes.write, *same)}
-    sure = all(states[path].mtime == max(now, outputs[path].newer_than) for path in changes.write)
+    sure = all(states[path].mtime == outputs[path].time(now) for path in changes.write)
     sure = sure and all(states[path] == state and not state.young(now) for path, state in same.items())
     return Applied(changes, states if sure else {})
 
@@ -325,7 +331,7 @@ def _write(path: str, output: Output, now: int) -> None:
                 _fill(descriptor, output)
             finally:
                 os.close(descriptor)
-        written = max(now, output.newer_than)
+        written = output.time(now)
         os.utime(temporary, ns=(written, written), follow_symlinks=False)
         os.replace(temporary, path)
     except BaseException:

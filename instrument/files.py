@@ -49,14 +49,19 @@ class Contents(Mapping[str, bytes]):
         return len(self._states)
 
 
+_BUILT = (b"\x7fELF", b"!<arch>\n", b"!<thin>\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
-    """`digests` are those of the manifest, empty if nobody has asked for them; `chosen` are in the files' order."""
+    """`digests` are those of the manifest, empty if nobody has asked for them; `chosen` are in the files' order;
+    `built` are objects, libraries and programs."""
 
     contents: Contents
     states: Mapping[str, State]
     digests: Mapping[str, str]
     chosen: tuple[str, ...]
+    built: frozenset[str]
 
 
 def digest(data: bytes) -> str:
@@ -67,20 +72,21 @@ def digest(data: bytes) -> str:
 def look(root: Path, names: Sequence[str], choose: Callable[[str, bytes], bool], digests: bool, jobs: int) -> Files:
     """Read every file below `root` that is among `names`."""
 
-    def each(part: Sequence[str]) -> list[tuple[State, bool, str]]:
+    def each(part: Sequence[str]) -> list[tuple[State, bool, str, bool]]:
         found = []
         for name in part:
             data, state = inputs.read(f"{root}/{name}")
-            found.append((state, choose(name, data), digest(data) if digests else ""))
+            found.append((state, choose(name, data), digest(data) if digests else "", data.startswith(_BUILT)))
         return found
 
     found = workers.spread(each, names, jobs)
-    states = {name: state for name, (state, _, _) in zip(names, found, strict=True)}
+    states = {name: state for name, (state, *_) in zip(names, found, strict=True)}
     return Files(
         Contents(root, states),
         states,
-        {name: value for name, (_, _, value) in zip(names, found, strict=True)} if digests else {},
-        tuple(name for name, (_, chosen, _) in zip(names, found, strict=True) if chosen),
+        {name: value for name, (_, _, value, _) in zip(names, found, strict=True)} if digests else {},
+        tuple(name for name, (_, chosen, *_) in zip(names, found, strict=True) if chosen),
+        frozenset(name for name, (*_, built) in zip(names, found, strict=True) if built),
     )
 
 

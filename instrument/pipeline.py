@@ -268,7 +268,8 @@ def _outputs(found: Inputs, read: _Read, work: _Work, options: Options, out: Pat
             outputs[name] = Output(work.rewritten[name], mode=mode, newer_than=state.mtime)
         else:
             source = Copied(f"{root}/{name}", state, read.files.digests[name])
-            outputs[name] = Output(copy_of=source, mode=mode, newer_than=state.mtime)
+            built = name in read.files.built
+            outputs[name] = Output(copy_of=source, mode=mode, newer_than=state.mtime, built=built)
     for link in found.links.keys() & work.rewritten.keys():
         outputs[link] = Output(work.rewritten[link])
     outputs.update((name, emit.GONE) for name in _failed_names(found, work))

@@ -160,6 +160,24 @@ def test_a_copy_for_mode_direct_says_how_it_is_compiled(tmp_path: Path) -> None:
     assert told not in instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path).stderr
 
 
+def test_what_was_built_in_the_tree_is_built_anew(tmp_path: Path) -> None:
+    """Carried over with the copy's time it would be up to date, and the program without a static call."""
+    source = "#include <static_call.h>\nint f(void) { return 3; }\nDEFINE_STATIC_CALL(key, f);\n"
+    makefile = "all: prog other\nprog: a.o\n\t$(CC) $^ $(LIBS) -o $@\na.o: a.c\n\t$(CC) $(CFLAGS) -c $<\n"
+    makefile += "other: a.c\n\t$(CC) $(CFLAGS) $< $(LIBS) -o $@\n"
+    tree = grow(
+        tmp_path / "src",
+        {"a.c": source + "int main(void) { return static_call(key)() - 3; }\n", "Makefile": makefile},
+    )
+    build_it = ["make", "-s", "CC=gcc-12", f"CFLAGS={INCLUDE}", f"LIBS={' '.join(RUNTIME)}"]
+    run(build_it, cwd=tree)
+    done = instrument(tree, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    run(build_it, cwd=tmp_path / "out")
+    for name in ("prog", "other"):
+        assert "1 call site" in instrument("inspect", tmp_path / "out" / name).stdout
+
+
 def test_a_header_of_the_same_name_is_the_projects_own(tmp_path: Path) -> None:
     tree = grow(
         tmp_path / "src",
