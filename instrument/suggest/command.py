@@ -18,6 +18,7 @@ from instrument.meant import meant
 from instrument.suggest import find, listing, patch, profile, rank, tree
 from instrument.suggest.check import Checker
 from instrument.suggest.elsewhere import elsewhere
+from instrument.suggest.missed import missed
 from instrument.suggest.model import Candidate
 from instrument.suggest.project import Project
 from instrument.suggest.rank import Ranked
@@ -29,8 +30,8 @@ unless --whole-program or --only asks for it."""
 _EPILOG = """\
 The compiler checks every edit; flags that the files need go after --, or are in the compile_commands.json of -p:
 
-    instrument suggest src --profile callgrind.out.123 -- -Iinclude
-    instrument suggest src --diff | patch -p0
+    instrument suggest src include --profile callgrind.out.123 -- -Iinclude
+    instrument suggest src include --diff -- -Iinclude | patch -p0
 
 Exit status: 0 fine, whether or not there is a proposal; 2 usage, configuration or internal error.
 """
@@ -58,7 +59,7 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("sources", metavar="SRC", nargs="+", help="C files and directories: best the whole program")
+    add("sources", metavar="SRC", nargs="+", help="C files and directories, headers too: best the whole program")
     add("--profile", metavar="FILE", help="a callgrind.out, or the text of perf script or perf report --stdio")
     add("--whole-program", action="store_true", help="SRC is all there is: what it exports, nobody else uses")
     add(
@@ -125,6 +126,7 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
     if counted and order and not any(r.calls for r in order):
         what = "the profile has none of these calls: is it of this program, built with -g?"
         print(f"instrument: warning: {what}", file=sys.stderr)
+    _warn_of_missed(found, commands, sources)
     chosen = _chosen(arguments, order)
     after = patch.changed(sources, chosen)
     told = listing.Told(order, chosen, elsewhere(project, candidates), counted.unit if counted else None)
@@ -134,6 +136,16 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
     elif out is not None:
         tree.copy(found, out, after)
     _conclude(arguments, order, chosen)
+
+
+def _warn_of_missed(found: Inputs, commands: compiledb.Commands, sources: Mapping[str, bytes]) -> None:
+    """Below the working directory and beside the tree are the program's own headers, elsewhere libraries'."""
+    headers = [os.path.relpath(path) for path in missed(found, commands, sources, [Path.cwd(), found.root.parent])]
+    if headers:
+        more = f" and {len(headers) - 1} more" if len(headers) > 1 else ""
+        folders = " ".join(sorted({str(Path(header).parent) for header in headers}))
+        what = f"{headers[0]}{more}: included, but no input, so pointers that are declared there are missed"
+        print(f"instrument: warning: {what}; add {folders} to the inputs", file=sys.stderr)
 
 
 def _path(text: str | None) -> Path | None:

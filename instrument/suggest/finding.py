@@ -67,7 +67,7 @@ class Finding:
         if "static" not in first.storage:
             for path in project.looked_up(first.name):
                 self.refuse(f"{path} looks it up by its name")
-            self.conditions.append(Doubt("no file but those given uses it, which is visible outside of its file"))
+            self.conditions.append(Doubt("no file but those given uses it, for it is not static"))
         for use in self.uses:
             if use.edits and (macro := next((name for name in use.inside if name in project.quoting), None)):
                 what = f"nothing depends on the text that the macro {macro} makes of its argument, which changes"

@@ -69,7 +69,7 @@ def _head(r: Ranked, unit: str | None, prefix: str) -> str:
     candidate = r.candidate
     calls, changes = len(candidate.of(Role.CALL)), len(candidate.of(Role.ASSIGN))
     said = unit[:-1] if unit and r.calls == 1 and unit.endswith("s") else unit
-    counted = f", {r.calls:g} {said} there" if r.calls is not None else ""
+    counted = f" (profile: {r.calls:g} {said})" if r.calls is not None else ""
     name = candidate.name if candidate.name == candidate.key else f"{candidate.name} (key {candidate.key})"
     return (
         f"{_at(candidate.place, prefix)}: {name}: {_number(calls, 'call')}{counted}, {_number(changes, 'assignment')}"

@@ -214,7 +214,7 @@ def test_a_profile_ranks(text: str, unit: str, tmp_path: Path) -> None:
     done = instrument("suggest", ".", "--list", "--no-check", "--profile", tmp_path / "profile", cwd=source)
     assert done.returncode == 0, done.stderr
     first = next(line for line in done.stdout.splitlines() if line.startswith("1. "))
-    assert f"{unit} there" in first
+    assert f" (profile: {unit})" in first
     if "calls=" in text:
         assert ": scale: " in first
 
@@ -227,12 +227,29 @@ def test_a_call_in_a_macro_counts_where_the_macro_is_used(tmp_path: Path) -> Non
     )
     profile = "events: Ir\npositions: line\nfl=a.c\nfn=f\n9 1\ncfn=one\ncalls=1 3\n9 1\ncfn=one\ncalls=70 3\n12 1\n"
     (tmp_path / "profile").write_text(profile)
-    for more, counted in ([], ""), (["--profile", "profile"], ", 70 calls there"):
+    for more, counted in ([], ""), (["--profile", "profile"], " (profile: 70 calls)"):
         done = instrument("suggest", "a.c", "--list", "--no-check", *more, cwd=tmp_path)
         assert f"1. a.c:5:14: hot: 1 call{counted}, 1 assignment\n" in done.stdout
     (tmp_path / "profile").write_text(profile.replace("a.c", "b.c"))
     done = instrument("suggest", "a.c", "--list", "--no-check", "--profile", "profile", cwd=tmp_path)
     assert "warning: the profile has none of these calls" in done.stderr
+
+
+def test_a_header_with_pointers_that_is_no_input_is_told(tmp_path: Path) -> None:
+    for folder in ("src", "include", "lib"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "include/all.h").write_text('#include "op.h"\n#include <stdio.h>\n#include <plain.h>\n')
+    (tmp_path / "include/op.h").write_text("extern int (*op)(int);\n")
+    (tmp_path / "lib/plain.h").write_text("int plain(int x);\n")
+    (tmp_path / "src/a.c").write_text('#include "all.h"\nint f(int x) { return op(plain(x)); }\n')
+    (tmp_path / "src/b.c").write_text('#include "all.h"\nint (*op)(int);\nvoid set(int x) { op = x ? plain : 0; }\n')
+    flags = ["--list", "--", "-Iinclude", "-I", "lib"]
+    told = instrument("suggest", "src", *flags, cwd=tmp_path).stderr
+    what = "include/op.h: included, but no input, so pointers that are declared there are missed"
+    assert f"instrument: warning: {what}; add include to the inputs\n" in told
+    for inputs in (["src", "include"], ["."]):
+        done = instrument("suggest", *inputs, *flags, cwd=tmp_path)
+        assert "warning" not in done.stderr and ": op: 1 call, 1 assignment" in done.stdout
 
 
 def test_what_is_left_out_is_not_read(tmp_path: Path) -> None:

@@ -233,9 +233,7 @@ def test_a_pointer_of_the_program_is_declared_in_its_header() -> None:
     text = '#include "a.h"\n' + FUNCTIONS + "int (*p)(int) = one;\nint f(void) { return p(1); }\n" + SET
     candidate = found(text, a_h=header, b_c='#include "a.h"\nint g(void) { return p(2); }\n')["p"]
     assert not candidate.refusals
-    assert [doubt.what for doubt in candidate.conditions] == [
-        "no file but those given uses it, which is visible outside of its file"
-    ]
+    assert [doubt.what for doubt in candidate.conditions] == ["no file but those given uses it, for it is not static"]
     after = patch.patched(header.encode(), candidate.edits["a.h"]).decode()
     assert after == header.replace("extern int (*p)(int);", "DECLARE_STATIC_CALL(p, *(int (*)(int))0);").replace(
         "<stddef.h>\n", "<stddef.h>\n#include <static_call.h>\n"
