@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,10 @@ def main(words: Sequence[str]) -> int:
     text = _FORMATS[arguments.format or _named(arguments.output)](report)
     if report.unseen:
         more = f" and {len(report.unseen) - 1} more" if len(report.unseen) > 1 else ""
-        what = f"{report.unseen[0]}{more}: not the source that was instrumented, so its lines are not shown"
+        why = "not the source that was instrumented, so its lines are not shown"
+        if not any(map(os.path.exists, report.unseen)):
+            why = "not found, so no lines are shown; --root DIR says where the sources are"
+        what = f"{report.unseen[0]}{more}: {why}"
         print(f"instrument: warning: {what}", file=sys.stderr)
     data = text.encode(errors="replace")
     if arguments.output and str(arguments.output) != "-":

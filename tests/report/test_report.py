@@ -251,6 +251,15 @@ def test_another_text_is_not_shown(tmp_path: Path) -> None:
     assert [s["excerpt"] is None for s in value["sites"]] == [False, True, True, True, True]
 
 
+def test_sources_that_are_not_found_are_said_to_be_so(tmp_path: Path) -> None:
+    of.lay(tmp_path)
+    assert of.run(tmp_path) == 0
+    (tmp_path / "src").rename(tmp_path / "moved")
+    what = "src/hooks.h and 1 more: not found, so no lines are shown; --root DIR says where the sources are"
+    assert of.said(tmp_path, "out", "--format", "json")[2] == f"instrument: warning: {what}\n"
+    assert of.said(tmp_path, "out", "--format", "json", "--root", "moved")[2] == ""
+
+
 @pytest.mark.parametrize("hurt", ["{", "{}", "[]", '{"tokens": [{}]}'])
 def test_a_damaged_census_is_said_to_be_so(hurt: str, project: Path, tmp_path: Path) -> None:
     (tmp_path / "out/static_call").mkdir(parents=True)
