@@ -157,7 +157,15 @@ def _undeclared(answer: Answer, tree: Shadow, scanned: Mapping[str, Scanned]) ->
         for key in sorted(answer.uses.get(number, frozenset()) - answer.declared):
             yield _unknown(key, answer, tree, place)
     for key in sorted(answer.undeclared):
-        yield _unknown(key, answer, tree, _mention(key, answer, scanned))
+        yield _unknown(key, answer, tree, _mention(key, answer, scanned) if scanned else _own(key, answer, tree))
+
+
+def _own(key: str, answer: Answer, tree: Shadow) -> Place | None:
+    """Where the unit's own file uses the key, if nothing was scanned: only for a mistake does the launcher do so."""
+    from instrument.scan import scan
+
+    tokens = scan(answer.unit.source.read_bytes(), _source(answer, tree)).tokens
+    return next((token.place for token in tokens if token.key == key), None)
 
 
 def _torn(answers: Sequence[Answer], tree: Shadow) -> Iterator[_Trouble]:

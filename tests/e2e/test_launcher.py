@@ -99,6 +99,14 @@ def test_the_two_dashes_may_be_left_out(project: Path) -> None:
         assert sites("other.o") == 1
 
 
+def test_a_key_that_is_not_declared_is_told_with_its_line(project: Path) -> None:
+    Path("typo.c").write_text(f"{OTHER}int typo(void) {{ return static_call(kye)(1, 2.0); }}\n")
+    done = attempt([*LAUNCHER, "--", "gcc-12", INCLUDE, "-c", "typo.c"])
+    line, column = OTHER.count("\n") + 1, len("int typo(void) { return ") + 1
+    first = f"typo.c:{line}:{column}: error: the key 'kye' is not declared in typo.c [IN002]\n"
+    assert (done.returncode, done.stderr) == (1, f"{first}  note: did you mean 'key'?\n")
+
+
 def test_a_header_that_the_working_directory_has(project: Path) -> None:
     """-I. leads to it, and nothing else."""
     Path("below").mkdir()
