@@ -33,7 +33,7 @@ def of_process(command: str, about: str, status: str) -> Parser:
     from instrument.arguments import Parser
 
     made = Parser(prog=f"instrument {command}", description=about, epilog=f"Exit status: {status}.")
-    made.add_argument("pid", metavar="PID", type=int)
+    made.add_argument("pid", metavar="PID", type=_pid)
     made.add_argument(
         "-k", "--key", metavar="NAME", action="append", help="these keys only; * ? [...] match, may be repeated"
     )
@@ -100,6 +100,14 @@ def main(words: Sequence[str]) -> int:
             return 2 if unknown else 0
         first = False
         time.sleep(options.watch)
+
+
+def _pid(text: str) -> int:
+    import argparse
+
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not the number of a process (pidof tells it)")
+    return int(text)
 
 
 def _apart(words: Sequence[str]) -> list[str]:

@@ -278,7 +278,7 @@ def test_what_cannot_be_looked_into() -> None:
         done = attempt([*PS, pid])
         assert done.returncode == 2 and why in done.stderr and "[IN050]" in done.stderr and not done.stdout
     for wrong, why in (
-        (("x",), "invalid int value"),
+        (("prog",), "prog is not the number of a process"),
         ((), "required: PID"),
         (("1", "--watch", "0"), "0 is not a number of seconds"),
         (("1", "--nonsense"), "unknown option: --nonsense"),
