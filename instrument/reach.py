@@ -28,8 +28,15 @@ def may_call(call: Call) -> bool:
 
 
 def calls(text: bytes) -> bool:
-    """Whether preprocessed text, of the instrumented flavour, calls or defines keys."""
-    return any(made in text for made in _MADE)
+    """Whether preprocessed text, of the instrumented flavour or of a copy, calls or defines keys."""
+    return any(made in text for made in _MADE) or any(map(_is_called, text.split(b"__SCT__")[1:]))
+
+
+def _is_called(after: bytes) -> bool:
+    """Whether a key's name and a parenthesis come next: so a copy has a call, and nobody a declaration."""
+    name, parenthesis, _ = after.partition(b"(")
+    word = os.fsdecode(name.rstrip()).replace("$", "_").replace("\\", "_")
+    return bool(parenthesis) and f"_{word}".isidentifier()
 
 
 def calls_in(path: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from instrument import unitheader
+from instrument import reach, unitheader
 from instrument.ccwords import Call
 from instrument.diagnostics import InstrumentError
 from tests.toolchain import COMPILERS, INCLUDE, ROOT, attempt, run, runtime_object
@@ -97,6 +97,20 @@ def test_the_two_dashes_may_be_left_out(project: Path) -> None:
     for words in (("gcc-12",), ("--mode", "direct", "gcc-12"), ("--mode=direct", "--strict", "--", "gcc-12")):
         run([*LAUNCHER, *words, "-O2", INCLUDE, "-c", "other.c"])
         assert sites("other.o") == 1
+
+
+def test_a_file_of_a_copy_that_calls_and_defines_nothing(project: Path) -> None:
+    """In mode direct the launcher compiles copies, where a call is spelled otherwise than by the header."""
+    caller = "int far(int a)\n{\n\treturn static_call /* here */ (key)\n\t\t(a, 1.0) + 1;\n}\n"
+    Path("few.h").write_text("#include <static_call.h>\nint add(int, double);\nDECLARE_STATIC_CALL(key, add);\n")
+    Path("caller.c").write_text(f'#include "few.h"\n{caller}')
+    run([sys.executable, "-m", "instrument", "caller.c", "few.h", "-o", "../out", "--mode", "direct", "-q"])
+    text = Path("../out/caller.c").read_text()
+    assert "__SCT__key" in text and "static_call" not in text
+    for compiler in COMPILERS:
+        launched(compiler, "-O2", "-c", "../out/caller.c", options=("--mode", "direct", "--strict"))
+        assert sites("caller.o") == 1
+    assert not reach.calls(b"extern int __SCT__key __attribute__((used)); __typeof__(__SCT__key) *p; int (*f)(int);")
 
 
 def test_a_key_that_is_not_declared_is_told_with_its_line(project: Path) -> None:
