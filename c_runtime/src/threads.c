@@ -188,11 +188,11 @@ static int threads_look(void)
  * The thread that is to run a handler; 0 once it has. A signal may come late, when it has been sent again and answered
  * before: by its number a thread answers for no other.
  */
-static pid_t asked;
+static pid_t asked_thread;
 /* Whether any ever was. */
 static bool asking;
 
-/* The signal carries the address of `asked`, by which it is known. */
+/* The signal carries the address of `asked_thread`, by which it is known. */
 static int ask(pid_t thread)
 {
 	siginfo_t info = { 0 };
@@ -201,7 +201,7 @@ static int ask(pid_t thread)
 	info.si_code = SI_QUEUE;
 	info.si_pid = getpid();
 	info.si_uid = getuid();
-	info.si_value.sival_ptr = (void *)&asked;
+	info.si_value.sival_ptr = (void *)&asked_thread;
 	return syscall(SYS_rt_tgsigqueueinfo, info.si_pid, thread, SIGTRAP, &info) ? -errno : 0;
 }
 
@@ -215,8 +215,8 @@ static int interrupt(pid_t thread, void *argument)
 	unsigned blocked = 0;
 
 	(void)argument;
-	__atomic_store_n(&asked, thread, __ATOMIC_RELEASE);
-	for (unsigned i = 0; __atomic_load_n(&asked, __ATOMIC_ACQUIRE) == thread; i++) {
+	__atomic_store_n(&asked_thread, thread, __ATOMIC_RELEASE);
+	for (unsigned i = 0; __atomic_load_n(&asked_thread, __ATOMIC_ACQUIRE) == thread; i++) {
 		int there, error;
 
 		if (i % 8) {
@@ -245,13 +245,14 @@ static int threads_interrupt(void)
 
 static bool threads_answer(const siginfo_t *info)
 {
-	bool ours = info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr == (void *)&asked;
+	bool ours = info->si_code == SI_QUEUE && info->si_pid == getpid() &&
+		    info->si_value.sival_ptr == (void *)&asked_thread;
 	/* Where the user's queue of signals is full the kernel sends it without what it carries (send_signal). */
 	bool bare = info->si_code == SI_USER && !info->si_pid;
 	pid_t self = (pid_t)syscall(SYS_gettid);
 
 	if (!__atomic_load_n(&asking, __ATOMIC_RELAXED) || !(ours || bare))
 		return false;
-	__atomic_compare_exchange_n(&asked, &self, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&asked_thread, &self, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	return true;
 }

@@ -13,7 +13,10 @@ import pytest
 from tests.toolchain import ROOT, attempt, run
 
 SOURCE = ROOT / "c_runtime" / "static_call_runtime.c"
-WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wpedantic", "-Wstrict-prototypes")
+WARNINGS = (
+    "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wpedantic", "-Wshadow",
+    "-Wstrict-prototypes",
+)  # fmt: skip
 
 CPPCHECK = (
     "cppcheck", "--quiet", "--enable=warning,performance,portability", "--error-exitcode=1", "--inline-suppr",
