@@ -15,8 +15,8 @@ from instrument.suggest.rank import Ranked
 _SHOWN = 3
 _UPDATES = """\
 An assignment becomes static_call_update(): it returns 0 or a negative errno, after which the old function goes on
-being called, and takes microseconds where an assignment takes none. Keys are the program's: two parts of it with a
-key of one name do not link, or share it."""
+being called, and takes microseconds where an assignment takes none. A signal handler may make it if the program has
+updated before. Keys are the program's: two parts of it with a key of one name do not link, or share it."""
 
 
 @dataclass(frozen=True, slots=True)
