@@ -264,8 +264,8 @@ def _notes(arguments: argparse.Namespace, outcome: Outcome, changes: Changes) ->
         removed = (name for name in changes.remove if name not in outcome.failed and not name.startswith(CONTROL))
         notes += [f"{name}: not an input of this run, so it is removed from the output" for name in removed]
     if arguments.out and arguments.mode == Mode.DIRECT and any(outcome.sites.values()):
-        how = "`instrument cc --mode direct --` before the compiler"
-        notes.append(f"compile {arguments.out} with {how}; without it, its calls stay on their trampolines")
+        alone = "by the compiler alone its calls stay on their trampolines"
+        notes.append(f"{arguments.out} is for `instrument cc --mode direct -- COMPILER`; {alone}")
     return notes
 
 

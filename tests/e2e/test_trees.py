@@ -151,7 +151,7 @@ def test_the_runtimes_header_brings_the_api_in(tmp_path: Path) -> None:
 def test_a_copy_for_mode_direct_says_how_it_is_compiled(tmp_path: Path) -> None:
     text = "#include <static_call.h>\nint f(void);\nDECLARE_STATIC_CALL(key, f);\nint g(void) { return %s; }\n"
     tree = grow(tmp_path / "src", {"a.c": text % "static_call(key)()"})
-    told = "compile out with `instrument cc --mode direct --` before the compiler"
+    told = "out is for `instrument cc --mode direct -- COMPILER`"
     done = instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path)
     assert done.returncode == 0 and told in done.stderr
     assert told in instrument("src", "-o", "out", "--mode", "direct", cwd=tmp_path).stderr
