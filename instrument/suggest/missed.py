@@ -9,9 +9,9 @@ from pathlib import Path
 
 from instrument import ccflags, ccwords
 from instrument.compiledb import Command, Commands
+from instrument.includes import facts
 from instrument.inputs import Inputs
 
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"\r\n]+)[>\"]", re.MULTILINE)
 _POINTER = re.compile(rb"\([\s\w]*\*[\s\w]*\)\s*\(")
 
 
@@ -37,9 +37,8 @@ def _reached(
     folder: Path, text: bytes, folders: Sequence[Path], own: Sequence[Path], known: set[Path]
 ) -> Iterator[Path]:
     """The headers that `text`, a file of `folder`, includes, and those that they do; `known` are not gone into."""
-    for match in _INCLUDE.finditer(text):
-        ways = ((place / match[1].decode(errors="surrogateescape")) for place in (folder, *folders))
-        path = next((way.resolve() for way in ways if way.is_file()), None)
+    for name in facts(text).names:
+        path = next((way.resolve() for place in (folder, *folders) if (way := place / name).is_file()), None)
         if path is None or path in known or not any(path.is_relative_to(top) for top in own):
             continue
         known.add(path)
