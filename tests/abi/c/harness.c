@@ -260,7 +260,8 @@ static void check_claim(const struct claim *c, const struct sc_slot *slot, unsig
 	const unsigned char *seen, *object = slot->at;
 
 	if (!strcmp(c->where, "memory")) {
-		if (sc_seen.rdi != sc_returned.rax)
+		/* For a record of nothing but an unnamed bit-field gcc 12 passes no pointer, however large it is aligned. */
+		if (sc_seen.rdi != sc_returned.rax && (slot->type->count || slot->type->bits))
 			complain(c->number, "claim", "the result is not where rdi points", c->param);
 		return;
 	}
