@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from instrument import binaries, explain, terminal
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
                 whole.append(found)
                 shown.append(chosen(found, options.key))
                 if not options.json:
-                    show(text(shown[-1], options))
+                    terminal.show(text(shown[-1], options))
         except InstrumentError as error:
             status = 2
             sys.stdout.flush()
@@ -80,12 +80,6 @@ def main(words: Sequence[str]) -> int:
     status = 2 if unknown else status
     failed = (options.strict and wrong) or (options.patched_only and any(map(stays, shown)))
     return status or int(bool(failed))
-
-
-def show(lines: Iterable[str]) -> None:
-    """Print lines with names in them that came from files, and may be anything."""
-    written = "\n".join(map(terminal.visible, lines)).encode(sys.stdout.encoding, "backslashreplace")
-    print(written.decode(sys.stdout.encoding))
 
 
 def stays(found: Binary) -> bool:

@@ -88,7 +88,7 @@ def main(words: Sequence[str]) -> int:
                 end="",
             )
         else:
-            print("\n".join(map(terminal.visible, _text(watched, found, options.sites))))
+            terminal.show(_text(watched, found, options.sites))
         sys.stdout.flush()
         complain(found)
         # A library that comes later may bring the key along. What is drawn over has to be said anew.

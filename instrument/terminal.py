@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What only a person at a terminal sees: colours in diagnostics, and how far a long run has come.
+"""How a person is told: names that cannot steer a terminal, colours in diagnostics, how far a long run has come.
 
-Nothing of it goes to files or pipes, unless FORCE_COLOR asks for colours; NO_COLOR and TERM=dumb are honoured.
+Colours and the bar go to no file or pipe, unless FORCE_COLOR asks for colours; NO_COLOR and TERM=dumb are honoured.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ def visible(text: str) -> str:
 
 def _steers(c: str) -> bool:
     return c in _TURNING or (c < " " and c != "\t") or "\x7f" <= c <= "\x9f"
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines with names in them that came from files, and may be anything, also what has no encoding."""
+    written = "\n".join(map(visible, lines)).encode(sys.stdout.encoding, "backslashreplace")
+    print(written.decode(sys.stdout.encoding))
 
 
 def say(text: str) -> None:

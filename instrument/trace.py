@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
             print(f"instrument: {watched.end()}", file=sys.stderr)
             return 0
         for change in _changes(seen, next_seen):
-            print(json.dumps(change, sort_keys=True) if options.json else terminal.visible(_line(change)))
+            terminal.show([json.dumps(change, sort_keys=True) if options.json else _line(change)])
         sys.stdout.flush()
         seen = next_seen
 
