@@ -15,8 +15,8 @@ from instrument.memory import Memory, Unreadable, string, words
 from instrument.tables import KEY_SIZE, SITE_SIZE, Range
 
 MAGIC = b"static_callinfo\0"
-VERSION = 1
-_WORDS = 15
+VERSION = 2
+_WORDS = 17
 _MOST_OBJECTS, _LONGEST_TABLE = 1 << 16, 1 << 28
 PROTOCOLS = ("auto", "int3-push", "int3-resume", "int3-stub", "atomic")
 WRITES = ("none", "mprotect", "/proc/self/mem", "slot")
@@ -88,7 +88,7 @@ def find(mappings: Sequence[space.Mapping], memory: Memory) -> list[int]:
 def read(memory: Memory, address: int) -> Runtime:
     """Raises UnknownVersionError, and Unreadable for a description that leads nowhere."""
     fields = words(memory, address, _WORDS)
-    _, _, _, version, statistics, counters, failure, *policy, objects, sealed, folding, trusting = fields
+    _, _, _, version, statistics, counters, failure, *policy, objects, size, sealed, folding, trusting, leads = fields
     if version != VERSION:
         raise UnknownVersionError(f"its runtime describes itself by version {version}, this tool knows {VERSION}")
     numbers = words(memory, statistics, min(counters, 256))
@@ -104,7 +104,7 @@ def read(memory: Memory, address: int) -> Runtime:
         folding=bool(_int(memory, folding)),
         trusting=bool(_int(memory, trusting)),
         failure=_failure(memory, failure),
-        objects=tuple(_objects(memory, memory.pointer(objects))),
+        objects=tuple(_objects(memory, objects, size)),
     )
 
 
@@ -139,16 +139,18 @@ def _failure(memory: Memory, address: int) -> Failure | None:
     return Failure(error, string(memory, what), about, key) if error else None
 
 
-def _objects(memory: Memory, address: int) -> Iterator[Object]:
-    seen: set[int] = set()
-    while address and address not in seen and len(seen) < _MOST_OBJECTS:
-        seen.add(address)
+def _objects(memory: Memory, array: int, size: int) -> Iterator[Object]:
+    """Those that have tables: an array of `struct object`, by its address and its items' size."""
+    at, count = words(memory, array, 2)
+    for number in range(min(count, _MOST_OBJECTS)):
         try:
-            _, sites, sites_end, keys, keys_end, _, following, start, end = words(memory, address, 9)
+            tables, start, end = words(memory, at + number * size, 3)
+            if not tables:
+                continue
+            _, _, sites, sites_end, keys, keys_end = words(memory, tables, 6)
         except Unreadable:
             return
         yield Object(_range(sites, sites_end, SITE_SIZE), _range(keys, keys_end, KEY_SIZE), start, end)
-        address = following
 
 
 def _range(start: int, end: int, size: int) -> Range:

@@ -4,7 +4,7 @@
     info static-calls [NAME]    the keys, what each calls, and how its sites get there; * ? [...] match
     static-call KEY             one key and each of its call sites
 
-It works on live processes and cores, stripped ones too: it goes by the runtime's description of itself, version 1
+It works on live processes and cores, stripped ones too: it goes by the runtime's description of itself, version 2
 (c_runtime/src/describe.c). And while it is loaded, a thread that runs into an int3 of an update does not stop the
 program: it waits there until the update is over. Breakpoints, steps, and an int3 of the program's own stop it as ever
 (the last one by a catchpoint of SIGTRAP, which `info breakpoints` shows; to delete it turns this off).
@@ -89,7 +89,7 @@ def _descriptions():
         if found and found[2] == _SECTION:
             address = int(found[1], 16)
             try:
-                if _read(address, 16) == _MAGIC and _words(address + 16, 2) == (address, 1):
+                if _read(address, 16) == _MAGIC and _words(address + 16, 2) == (address, 2):
                     yield address
             except gdb.MemoryError:
                 continue
@@ -98,11 +98,12 @@ def _descriptions():
 def _objects():
     """The tables of each object that has registered: (sites, their end, keys, their end)."""
     for description in _descriptions():
-        (at,) = _words(_words(description + 88, 1)[0], 1)
-        while at:
-            sites, sites_end, keys, keys_end, _, following = _words(at + 8, 6)
-            yield sites, sites_end, keys, keys_end
-            at = following
+        array, size = _words(description + 88, 2)
+        first, count = _words(array, 2)
+        for number in range(count):
+            (at,) = _words(first + number * size, 1)
+            if at:
+                yield _words(at + 16, 4)
 
 
 def _records(start, end, shape, make):

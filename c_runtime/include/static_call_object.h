@@ -13,20 +13,20 @@
 #define __SC_RUNTIME __attribute__((__weak__)) __SC_VISIBLE
 #endif
 
-/** What the runtime knows of one executable or shared object. It fills in what follows `return0`. */
+/* The version of all that objects and runtimes know of each other; it changes when a structure here or a record does. */
+#define __SC_ABI 1
+
+/** What an executable or shared object tells the runtime: constant, and read-only after relocation. */
 struct __static_call_object {
-	/* The runtime that the object is linked with: carry out all changes or none. 0 or a negative errno. */
+	unsigned int version, size; /* __SC_ABI, and of this structure */
+	/* Carry out all changes or none. 0 or a negative errno. */
 	int (*commit)(const struct static_call_change *changes, static_call_size count);
 	const void *sites, *sites_end;
 	const void *keys, *keys_end;
 	static_call_fn return0;
-	struct __static_call_object *next;
-	/* The addresses that the object takes up, and the part that is read-only after relocation; its keys lie there. */
-	static_call_size start, end, relro, relro_end;
-	int registered, written, program;
 };
-extern void __static_call_rt_register(struct __static_call_object *object) __SC_VISIBLE;
-extern void __static_call_rt_unregister(struct __static_call_object *object) __SC_VISIBLE;
+extern void __static_call_rt_register(const struct __static_call_object *object) __SC_VISIBLE;
+extern void __static_call_rt_unregister(const struct __static_call_object *object) __SC_VISIBLE;
 
 extern int __static_call_rt_commit(const struct static_call_change *changes, static_call_size count) __SC_VISIBLE;
 /** Direct every site to its key's target. 0 or a negative errno. Weak: a program without the runtime has neither. */

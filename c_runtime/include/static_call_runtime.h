@@ -2,6 +2,9 @@
 /**
  * static_call_runtime.h - what a program may ask of the patching runtime and tell it. x86-64 Linux; needs the
  * runtime linked in (`instrument --libs`). Nothing here is needed to call or to update.
+ *
+ * Structures only grow at the end. Each call says how large the caller's is, so that a program works with an older
+ * runtime (what that does not know is 0) and a newer one.
  */
 #ifndef STATIC_CALL_RUNTIME_H
 #define STATIC_CALL_RUNTIME_H
@@ -102,7 +105,11 @@ struct static_call_statistics {
 	/** Bare sites left on their trampoline: their displacement crosses a cache line. */
 	unsigned long crossing_sites;
 };
-void static_call_statistics(struct static_call_statistics *out) __SC_VISIBLE;
+void __static_call_rt_statistics(struct static_call_statistics *out, static_call_size size) __SC_VISIBLE;
+static __inline__ __attribute__((__unused__)) void static_call_statistics(struct static_call_statistics *out)
+{
+	__static_call_rt_statistics(out, sizeof(*out));
+}
 
 /** The last obstacle: what stopped an update, or what one that succeeded went around. All zero (and "") if none. */
 struct static_call_failure {
@@ -111,7 +118,11 @@ struct static_call_failure {
 	const void *address;               /* the site or trampoline, or the target that it is about; or NULL */
 	const struct static_call_key *key; /* the key that it is about, or NULL */
 };
-void static_call_last_failure(struct static_call_failure *out) __SC_VISIBLE;
+void __static_call_rt_last_failure(struct static_call_failure *out, static_call_size size) __SC_VISIBLE;
+static __inline__ __attribute__((__unused__)) void static_call_last_failure(struct static_call_failure *out)
+{
+	__static_call_rt_last_failure(out, sizeof(*out));
+}
 
 /** What stands at a call site now. */
 enum static_call_form {
@@ -156,9 +167,22 @@ struct static_call_key_info {
  * 0. What it is told was so when the call began; visit may update and call, and everything else.
  * Returns what the last visit returned, or a negative errno; 0 where there is nothing to visit.
  */
-int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument) __SC_VISIBLE;
-int static_call_each_site(const struct static_call_key *key,
-			  int (*visit)(const struct static_call_site_info *, void *), void *argument) __SC_VISIBLE;
+int __static_call_rt_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument,
+			      static_call_size size) __SC_VISIBLE;
+int __static_call_rt_each_site(const struct static_call_key *key,
+			       int (*visit)(const struct static_call_site_info *, void *), void *argument,
+			       static_call_size size) __SC_VISIBLE;
+static __inline__ __attribute__((__unused__)) int
+static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument)
+{
+	return __static_call_rt_each_key(visit, argument, sizeof(struct static_call_key_info));
+}
+static __inline__ __attribute__((__unused__)) int
+static_call_each_site(const struct static_call_key *key, int (*visit)(const struct static_call_site_info *, void *),
+		      void *argument)
+{
+	return __static_call_rt_each_site(key, visit, argument, sizeof(struct static_call_site_info));
+}
 
 #ifdef __cplusplus
 }

@@ -36,22 +36,20 @@
 #define __SC_OWN __attribute__((__weak__, __visibility__("hidden")))
 extern const char __start___static_call_sites[] __SC_OWN, __stop___static_call_sites[] __SC_OWN;
 extern const char __start___static_call_keys[] __SC_OWN, __stop___static_call_keys[] __SC_OWN;
-/* Whole before any constructor runs: an update of a key finds it, however early. */
-__SC_OWN struct __static_call_object __static_call_object = {
+/*
+ * Whole before any constructor runs: an update of a key finds it, however early. In RELRO, since it leads to code: no
+ * write to data turns an update.
+ */
+__SC_OWN __attribute__((__section__(".data.rel.ro.__static_call_object")))
+struct __static_call_object __static_call_object = {
+	__SC_ABI,
+	sizeof(struct __static_call_object),
 	__static_call_rt_commit,
 	__start___static_call_sites,
 	__stop___static_call_sites,
 	__start___static_call_keys,
 	__stop___static_call_keys,
 	(static_call_fn)__static_call_return0,
-	0,
-	0,
-	0,
-	0,
-	0,
-	0,
-	0,
-	0,
 };
 
 /* 101, the first priority that is the program's: other constructors may already call and update. */

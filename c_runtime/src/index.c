@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which sites and trampolines a key has: the objects' tables gathered and sorted by key and address. Made on the
- * first update, so that a program that never updates pays nothing; made again when objects have come or gone. A site
- * with other bytes than the linker's (a debugger's breakpoint) has no home; an update of its key finds it (plan.c).
+ * first update, so that a program that never updates pays nothing; made again when objects have come or gone. Read-only
+ * in between. A site with other bytes than the linker's (a debugger's breakpoint) has no home; an update of its key
+ * finds it (plan.c).
  */
 #include "runtime.h"
 #include "records.h"
 
 #include <string.h>
-
-struct tables {
-	struct array sites, tramps;
-	size_t foreign; /* sites that are not among them */
-};
-
-/* The tables in use. The other ones are where they are made anew; whole, they take their place by one store. */
-static struct tables both[2], *current = both;
-static unsigned long index_generation;
 
 /* What sites and trampolines begin with, and are sorted by. */
 struct entry {
@@ -54,12 +46,12 @@ static void *items_of(const struct array *array, size_t size, const struct stati
 
 static struct site *index_sites(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&current->sites, sizeof(struct site), key, count);
+	return items_of(&state.index->sites, sizeof(struct site), key, count);
 }
 
 static struct tramp *index_tramps(const struct static_call_key *key, size_t *count)
 {
-	return items_of(&current->tramps, sizeof(struct tramp), key, count);
+	return items_of(&state.index->tramps, sizeof(struct tramp), key, count);
 }
 
 static int compare_doors(const void *a, const void *b)
@@ -78,7 +70,7 @@ static struct static_call_key *key_of(const struct array *tramps, uintptr_t door
 	return at < tramps->count && all[at].door == door ? all[at].key : NULL;
 }
 
-static int gather_tramps(struct array *tramps, struct __static_call_object *object)
+static int gather_tramps(struct array *tramps, const struct __static_call_object *object)
 {
 	const struct key_record *record = object->keys, *end = object->keys_end;
 	int error = array_reserve(tramps, tramps->count + (size_t)(end - record), sizeof(struct tramp));
@@ -125,18 +117,19 @@ static int gather_sites(struct tables *next, const struct __static_call_object *
 /* A site's home is what the linker made of it; once we have patched it, only the tables before know. */
 static void bring_home(struct tables *next)
 {
-	struct site *sites = next->sites.items, *olds = current->sites.items;
-	size_t j = 0;
+	struct site *sites = next->sites.items;
+	const struct site *olds = state.index->sites.items;
+	size_t old = 0, count = state.index->sites.count;
 
 	for (size_t i = 0; i < next->sites.count; i++) {
 		struct site *site = &sites[i];
 		struct insn insn;
 
-		while (j < current->sites.count && compare_entries(&olds[j], site) < 0)
-			j++;
-		if (j < current->sites.count && !compare_entries(&olds[j], site) && olds[j].home) {
-			site->home = olds[j].home;
-			site->rested = olds[j].rested;
+		while (old < count && compare_entries(&olds[old], site) < 0)
+			old++;
+		if (old < count && !compare_entries(&olds[old], site) && olds[old].home) {
+			site->home = olds[old].home;
+			site->rested = olds[old].rested;
 			continue;
 		}
 		insn = insn_read_site(site);
@@ -144,52 +137,82 @@ static void bring_home(struct tables *next)
 	}
 }
 
-static int rebuild(struct tables *next)
+/* The tables of each object that is there. */
+static int gather(struct tables *next)
 {
+	const struct object *objects = state.objects.items;
 	int error = 0;
 
-	next->sites.count = next->tramps.count = next->foreign = 0;
-	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
-		error = gather_tramps(&next->tramps, object);
+	for (size_t i = 0; i < state.objects.count && !error; i++)
+		if (objects[i].tables)
+			error = gather_tramps(&next->tramps, objects[i].tables);
 	if (!error)
 		error = array_sort(&next->tramps, sizeof(struct tramp), compare_doors);
-	for (struct __static_call_object *object = registry.first; object && !error; object = object->next)
-		error = gather_sites(next, object);
+	for (size_t i = 0; i < state.objects.count && !error; i++)
+		if (objects[i].tables)
+			error = gather_sites(next, objects[i].tables);
 	if (!error)
 		error = array_sort(&next->tramps, sizeof(struct tramp), compare_entries);
 	if (!error)
 		error = array_sort(&next->sites, sizeof(struct site), compare_entries);
-	if (error)
-		return fail(error, "no memory for the index of sites", 0, NULL);
-	bring_home(next);
-	return 0;
+	return error;
+}
+
+static void publish(struct tables *next)
+{
+	struct tables *old = state.index;
+
+	IN_ORDER();
+	state.index = next;
+	IN_ORDER();
+	state.indexed = state.generation;
+	array_free(&old->sites);
+	array_free(&old->tramps);
+	__atomic_store_n(&statistics.sites, next->sites.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.trampolines, next->tramps.count, __ATOMIC_RELAXED);
+	__atomic_store_n(&statistics.foreign_sites, next->foreign, __ATOMIC_RELAXED);
 }
 
 static int index_refresh(void)
 {
-	struct tables *next = &both[current == both];
+	struct tables *next = &state.both[state.index == state.both];
 	int error;
 
-	if (index_generation == registry.generation)
+	/* Once sealed it stays as it is: nothing may be written. */
+	if (state.sealed || state.indexed == state.generation)
 		return 0;
-	error = rebuild(next);
+	array_free(&next->sites);
+	array_free(&next->tramps);
+	next->foreign = 0;
+	error = gather(next);
 	if (error)
-		return error;
-	IN_ORDER();
-	current = next;
-	IN_ORDER();
-	index_generation = registry.generation;
-	__atomic_store_n(&statistics.sites, current->sites.count, __ATOMIC_RELAXED);
-	__atomic_store_n(&statistics.trampolines, current->tramps.count, __ATOMIC_RELAXED);
-	__atomic_store_n(&statistics.foreign_sites, current->foreign, __ATOMIC_RELAXED);
+		return fail(error, "no memory for the index of sites", 0, NULL);
+	bring_home(next);
+	array_close(&next->sites);
+	array_close(&next->tramps);
+	publish(next);
+	state_take_in();
 	return 0;
 }
 
-static void index_forget(const struct __static_call_object *object)
+static int index_open(void)
 {
-	struct site *sites = current->sites.items;
+	return array_open(&state.index->sites);
+}
 
-	for (size_t i = 0; i < current->sites.count; i++)
+static void index_close(void)
+{
+	array_close(&state.index->sites);
+}
+
+static void index_forget(const struct object *object)
+{
+	struct site *sites = state.index->sites.items;
+
+	if (!state.index->sites.count || index_open())
+		return;
+	for (size_t i = 0; i < state.index->sites.count; i++)
 		if (sites[i].address >= object->start && sites[i].address < object->end)
 			sites[i].home = 0;
+	index_close();
 }

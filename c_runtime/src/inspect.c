@@ -3,8 +3,7 @@
 #include "runtime.h"
 
 #include <errno.h>
-
-static struct static_call_failure failure = { 0, "", NULL, NULL };
+#include <string.h>
 
 static int fail(int error, const char *what, uintptr_t address, const struct static_call_key *key)
 {
@@ -12,23 +11,34 @@ static int fail(int error, const char *what, uintptr_t address, const struct sta
 	return error;
 }
 
-void static_call_last_failure(struct static_call_failure *out)
+/* What the caller's header knows of a structure: the beginning of ours, and zeros where it knows more. */
+static void hand_over(void *out, static_call_size size, const void *from, size_t known)
 {
+	memset(out, 0, size);
+	memcpy(out, from, size < known ? size : known);
+}
+
+static void inspect_last_failure(struct static_call_failure *out, static_call_size size)
+{
+	struct static_call_failure now;
 	struct guard guard;
 	int error = update_begin(&guard);
 
-	*out = failure;
+	now = failure;
+	now.what = now.what ? now.what : "";
 	if (!error)
 		update_end(&guard);
+	hand_over(out, size, &now, sizeof(now));
 }
 
-void static_call_statistics(struct static_call_statistics *out)
+static void inspect_statistics(struct static_call_statistics *out, static_call_size size)
 {
 	const unsigned long *from = (const unsigned long *)&statistics;
-	unsigned long *to = (unsigned long *)out;
+	unsigned long now[sizeof(statistics) / sizeof(unsigned long)] = { 0 };
 
-	for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
-		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < sizeof(now) / sizeof(*now); i++)
+		now[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	hand_over(out, size, now, sizeof(now));
 }
 
 static struct static_call_site_info describe(const struct site *site)
@@ -62,47 +72,48 @@ static struct static_call_site_info describe(const struct site *site)
  * What is visited is gathered first: a visitor may take the loader's lock (dladdr), and who has that one may wait for
  * ours (dlopen, whose constructors register).
  */
-static int gather_keys(const struct static_call_key *key, struct array *infos)
+static int gather_keys(const struct static_call_key *key, struct array *infos, size_t size)
 {
 	size_t count;
 	const struct tramp *tramps = index_tramps(key, &count);
-	struct static_call_key_info *info;
-	struct target_lookup lookup;
-	int error;
+	struct maps maps = MAPS_CLOSED;
 
-	if (array_reserve(infos, count, sizeof(*info)))
+	if (array_reserve(infos, count, size))
 		return -ENOMEM;
-	error = target_open(&lookup);
-	if (error)
-		return error;
-	for (info = infos->items; infos->count < count; infos->count++, info++, tramps++) {
+	for (; infos->count < count; infos->count++, tramps++) {
 		static_call_fn func = __static_call_load(tramps->key);
-		bool lost = func == library_lost || (func && !target_executable(&lookup, func));
-		size_t sites;
+		int lost = func == library_lost ? -EFAULT : func ? target_check(&maps, func) : 0;
+		struct static_call_key_info info = { tramps->key, tramps->name, (const void *)tramps->address, func, 0,
+						     lost == -EFAULT };
 
-		(void)index_sites(tramps->key, &sites);
-		*info = (struct static_call_key_info){ tramps->key, tramps->name, (const void *)tramps->address,
-						       func, sites, lost };
+		if (lost && lost != -EFAULT) {
+			maps_close(&maps);
+			return lost;
+		}
+		(void)index_sites(tramps->key, &info.sites);
+		hand_over((char *)infos->items + infos->count * size, size, &info, sizeof(info));
 	}
-	target_close(&lookup);
+	maps_close(&maps);
 	return 0;
 }
 
-static int gather_sites_of(const struct static_call_key *key, struct array *infos)
+static int gather_sites_of(const struct static_call_key *key, struct array *infos, size_t size)
 {
 	size_t count;
 	const struct site *sites = index_sites(key, &count);
-	struct static_call_site_info *info;
 
-	if (array_reserve(infos, count, sizeof(*info)))
+	if (array_reserve(infos, count, size))
 		return -ENOMEM;
-	for (info = infos->items; infos->count < count; infos->count++)
-		*info++ = describe(sites++);
+	for (; infos->count < count; infos->count++) {
+		struct static_call_site_info info = describe(sites++);
+
+		hand_over((char *)infos->items + infos->count * size, size, &info, sizeof(info));
+	}
 	return 0;
 }
 
-static int snapshot(int (*gather)(const struct static_call_key *, struct array *), const struct static_call_key *key,
-		    struct array *infos)
+static int snapshot(int (*collect)(const struct static_call_key *, struct array *, size_t), const struct static_call_key *key,
+		    struct array *infos, size_t size)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
@@ -111,32 +122,32 @@ static int snapshot(int (*gather)(const struct static_call_key *, struct array *
 		return error;
 	error = index_refresh();
 	if (!error)
-		error = gather(key, infos);
+		error = collect(key, infos, size);
 	update_end(&guard);
 	return error;
 }
 
-int static_call_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument)
+static int inspect_each_key(int (*visit)(const struct static_call_key_info *, void *), void *argument,
+			    static_call_size size)
 {
-	struct array infos = { 0 };
-	int result = snapshot(gather_keys, NULL, &infos);
-	const struct static_call_key_info *info = infos.items;
+	struct array infos = { NULL, 0, 0 };
+	int result = snapshot(gather_keys, NULL, &infos, size);
 
 	for (size_t i = 0; i < infos.count && !result; i++)
-		result = visit(&info[i], argument);
+		result = visit((const void *)((const char *)infos.items + i * size), argument);
 	array_free(&infos);
 	return result;
 }
 
-int static_call_each_site(const struct static_call_key *key,
-			  int (*visit)(const struct static_call_site_info *, void *), void *argument)
+static int inspect_each_site(const struct static_call_key *key,
+			     int (*visit)(const struct static_call_site_info *, void *), void *argument,
+			     static_call_size size)
 {
-	struct array infos = { 0 };
-	int result = snapshot(gather_sites_of, key, &infos);
-	const struct static_call_site_info *info = infos.items;
+	struct array infos = { NULL, 0, 0 };
+	int result = snapshot(gather_sites_of, key, &infos, size);
 
 	for (size_t i = 0; i < infos.count && !result; i++)
-		result = visit(&info[i], argument);
+		result = visit((const void *)((const char *)infos.items + i * size), argument);
 	array_free(&infos);
 	return result;
 }

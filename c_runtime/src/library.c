@@ -18,23 +18,37 @@ static bool is_right(const struct key_record *record, static_call_fn func)
 	return func ? !returns && slot == func : returns || slot == tramp_slot(tramp, NULL);
 }
 
+/* Not by stdio, whose buffers come from malloc. */
+static void say(const char *text)
+{
+	(void)!write(STDERR_FILENO, text, strlen(text));
+}
+
+static void report_wrong(const struct key_record *record)
+{
+	say("static_call: ");
+	say((const char *)RECORD_ADDRESS(record->name));
+	say(" is called in a library that was opened too late to learn of its target: ");
+	say(failure.what);
+	say("\n");
+}
+
 static void library_arrives(const struct __static_call_object *object)
 {
 	const struct key_record *record = object->keys, *end = object->keys_end;
+	struct guard guard;
 
 	for (; record < end; record++) {
 		struct static_call_key *key = RECORD_SLOT(record->key);
 		struct static_call_change change = { key, __static_call_load(key) };
 
-		if (!is_right(record, change.func))
-			(void)update_commit(&change, 1);
+		if (is_right(record, change.func) || update_begin(&guard))
+			continue;
+		change.func = __static_call_load(key);
+		if (!is_right(record, change.func) && update_commit(&change, 1))
+			report_wrong(record);
+		update_end(&guard);
 	}
-}
-
-/* Not by stdio, whose buffers come from malloc. */
-static void say(const char *text)
-{
-	(void)!write(STDERR_FILENO, text, strlen(text));
 }
 
 static void library_lost(void)
@@ -68,7 +82,7 @@ static void report_lost(const struct tramp *tramp)
 	COUNT(lost_targets, 1);
 }
 
-static void library_leaves(const struct __static_call_object *object)
+static void library_leaves(const struct object *object)
 {
 	struct tramp *tramps;
 	size_t count;
@@ -80,7 +94,7 @@ static void library_leaves(const struct __static_call_object *object)
 		uintptr_t func = (uintptr_t)__static_call_load(tramps[i].key);
 		struct static_call_change change = { tramps[i].key, library_lost };
 
-		if (tramps[i].object == object || func < object->start || func >= object->end)
+		if (tramps[i].object == object->tables || func < object->start || func >= object->end)
 			continue;
 		report_lost(&tramps[i]);
 		(void)update_commit(&change, 1);

@@ -6,9 +6,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Not in the state's own room. */
+static bool is_mapped(const struct array *array)
+{
+	return array->items && ((uintptr_t)array->items < (uintptr_t)&state || (uintptr_t)array->items >= (uintptr_t)(&state + 1));
+}
+
 static int array_reserve(struct array *array, size_t count, size_t size)
 {
-	size_t room = array->room ? array->room : PAGE;
+	size_t room = array->room < PAGE ? PAGE : array->room;
 	struct array old = *array;
 	void *items;
 
@@ -25,15 +31,53 @@ static int array_reserve(struct array *array, size_t count, size_t size)
 	IN_ORDER();
 	array->room = room;
 	IN_ORDER();
-	if (old.items)
+	if (is_mapped(&old))
 		munmap(old.items, old.room);
 	return 0;
 }
 
-static void array_free(const struct array *array)
+static void array_free(struct array *array)
 {
-	if (array->items)
-		munmap(array->items, array->room);
+	struct array old = *array;
+
+	*array = (struct array){ NULL, 0, 0 };
+	IN_ORDER();
+	if (is_mapped(&old))
+		munmap(old.items, old.room);
+}
+
+static int memory_replace(uintptr_t start, size_t size)
+{
+	void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int error;
+
+	if (copy == MAP_FAILED)
+		return -errno;
+	memcpy(copy, (const void *)start, size);
+	if (mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)start) != MAP_FAILED)
+		return 0;
+	error = -errno;
+	munmap(copy, size);
+	return error;
+}
+
+static int array_open(const struct array *array)
+{
+	if (!is_mapped(array))
+		return 0;
+	COUNT(protections, 1);
+	if (!mprotect(array->items, array->room, PROT_READ | PROT_WRITE))
+		return 0;
+	return memory_replace((uintptr_t)array->items, array->room);
+}
+
+static void array_close(const struct array *array)
+{
+	if (!is_mapped(array))
+		return;
+	COUNT(protections, 1);
+	/* Where that is refused it stays as it is: docs/runtime.md says so. */
+	(void)mprotect(array->items, array->room, PROT_READ);
 }
 
 static int array_by_address(const void *a, const void *b)
@@ -96,15 +140,15 @@ static size_t run_end(const char *items, size_t start, size_t count, size_t size
  */
 static int array_sort(struct array *array, size_t size, int (*compare)(const void *, const void *))
 {
-	static struct array scratch;
+	struct array *scratch = &state.scratch;
 	size_t count = array->count, runs = 2;
 	char *from = array->items, *to;
 
 	if (run_end(from, 0, count, size, compare) == count)
 		return 0;
-	if (array_reserve(&scratch, count, size))
+	if (array_reserve(scratch, count, size))
 		return -ENOMEM;
-	for (to = scratch.items; runs > 1; to = to == array->items ? scratch.items : array->items) {
+	for (to = scratch->items; runs > 1; to = to == array->items ? scratch->items : array->items) {
 		runs = 0;
 		for (size_t start = 0, middle, end; start < count; start = end, runs++) {
 			middle = run_end(from, start, count, size, compare);

@@ -1,64 +1,120 @@
 /* SPDX-License-Identifier: MIT */
-/* The linked objects of the process: each hands over its tables before main or in dlopen, and takes them back. */
+/*
+ * The linked objects of the process: each hands over its tables before main or in dlopen, and takes them back. Their
+ * program headers, which are read-only, say where text and keys may be: nothing else is ever opened for writing.
+ */
 #include "runtime.h"
+#include "records.h"
 
 #include <dlfcn.h>
-#include <link.h>
+#include <errno.h>
 #include <sys/auxv.h>
 
 static bool objects_return0(static_call_fn func)
 {
+	const struct object *objects = state.objects.items;
+
 	if (func == (static_call_fn)__static_call_return0)
 		return true;
-	for (const struct __static_call_object *object = registry.first; object; object = object->next)
-		if (object->return0 == func)
+	for (size_t i = 0; i < state.objects.count; i++)
+		if (objects[i].tables && objects[i].tables->return0 == func)
 			return true;
 	return false;
 }
 
-/* Something in the object that is looked for, and where to put what its program headers say. */
+/* ---- where an object is ----------------------------------------------------------------------------------------- */
+
+/* Something in the object that is looked for, and what is found. */
 struct wanted {
 	uintptr_t address;
-	struct __static_call_object *object;
-	bool program;
+	struct object *object;
 };
 
 static int measure(struct dl_phdr_info *info, size_t size, void *argument)
 {
-	struct wanted *wanted = argument;
-	struct __static_call_object found = { 0 };
+	const struct wanted *wanted = argument;
+	struct object found = { .base = info->dlpi_addr, .headers = info->dlpi_phdr, .count = info->dlpi_phnum };
 
 	(void)size;
-	/* Not the first of the list: in a namespace of its own (dlmopen) a library is that. */
-	wanted->program = (uintptr_t)info->dlpi_phdr == getauxval(AT_PHDR);
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + header->p_vaddr, end = start + header->p_memsz;
+	for (unsigned i = 0; i < found.count; i++) {
+		const ElfW(Phdr) *header = &found.headers[i];
 
-		if (header->p_type == PT_LOAD) {
-			found.start = found.end ? found.start : start;
-			found.end = end;
-		} else if (header->p_type == PT_GNU_RELRO) {
-			/* As the loader protects it: whole pages (glibc, _dl_protect_relro). */
-			found.relro = start & ~(PAGE - 1);
-			found.relro_end = end & ~(PAGE - 1);
-		}
+		if (header->p_type != PT_LOAD)
+			continue;
+		found.start = found.end ? found.start : found.base + header->p_vaddr;
+		found.end = found.base + header->p_vaddr + header->p_memsz;
 	}
 	if (wanted->address < found.start || wanted->address >= found.end)
 		return 0;
-	wanted->object->start = found.start;
-	wanted->object->end = found.end;
-	wanted->object->relro = found.relro;
-	wanted->object->relro_end = found.relro_end;
+	/* Not the first of the list: in a namespace of its own (dlmopen) a library is that. */
+	found.program = (uintptr_t)found.headers == getauxval(AT_PHDR);
+	*wanted->object = found;
 	return 1;
 }
 
-static bool object_measure(struct __static_call_object *object, const void *part)
+/*
+ * Takes the loader's lock of its list of objects, so not under the update lock: a callback of dl_iterate_phdr() may
+ * update. Its start is 0 where no object has the address.
+ */
+static struct object measured_at(const void *part)
 {
-	struct wanted wanted = { (uintptr_t)part, object, false };
+	struct object object = { NULL, 0, 0, 0, NULL, 0, false };
+	struct wanted wanted = { (uintptr_t)part, &object };
 
-	return dl_iterate_phdr(measure, &wanted) && wanted.program;
+	(void)dl_iterate_phdr(measure, &wanted);
+	return object;
 }
+
+static bool is_in(const struct object *object, uintptr_t address)
+{
+	return address >= object->start && address < object->end;
+}
+
+static const struct object *object_at(uintptr_t address)
+{
+	const struct object *objects = state.objects.items;
+	size_t count = __atomic_load_n(&state.objects.count, __ATOMIC_ACQUIRE);
+
+	for (size_t i = 0; i < count; i++)
+		if (is_in(&objects[i], address))
+			return &objects[i];
+	return NULL;
+}
+
+/* The segment of that type and with those flags that has the address; `inner`: without a last page that it shares. */
+static struct span segment(const struct object *object, uintptr_t address, unsigned type, unsigned flags, bool inner)
+{
+	for (unsigned i = 0; i < object->count; i++) {
+		const ElfW(Phdr) *header = &object->headers[i];
+		uintptr_t start = object->base + header->p_vaddr, end = start + header->p_memsz;
+
+		start &= ~(PAGE - 1);
+		end = (inner ? end : end + PAGE - 1) & ~(PAGE - 1);
+		if (header->p_type == type && (header->p_flags & flags) == flags && address >= start && address < end)
+			return (struct span){ start, end };
+	}
+	return (struct span){ 0, 0 };
+}
+
+static struct span object_text(const struct object *object, uintptr_t address)
+{
+	return segment(object, address, PT_LOAD, PF_X, false);
+}
+
+/* As the loader protects it: pages that belong to it alone (glibc, _dl_protect_relro). */
+static struct span object_relro(const struct object *object, uintptr_t address)
+{
+	return segment(object, address, PT_GNU_RELRO, 0, true);
+}
+
+static bool objects_have_text(uintptr_t address)
+{
+	const struct object *object = object_at(address);
+
+	return object && object_text(object, address).end;
+}
+
+/* ---- coming and going ------------------------------------------------------------------------------------------- */
 
 /*
  * The SIGTRAP handler stays for as long as the process does, whoever chains to it: if the runtime lies in a library, that
@@ -70,99 +126,179 @@ static void pin(void)
 	extern void *dlsym(void *, const char *) __attribute__((__weak__));
 	extern int dladdr(const void *, Dl_info *) __attribute__((__weak__));
 	static bool pinned;
-	struct __static_call_object own = { 0 };
 	union {
 		void *found;
 		void *(*open)(const char *, int);
 	} loader;
 	Dl_info info;
 
-	if (__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) || object_measure(&own, &pinned))
+	if (__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) || measured_at(&state).program)
 		return;
 	loader.found = dlsym ? dlsym(RTLD_DEFAULT, "dlopen") : NULL;
-	if (loader.found && dladdr && dladdr(&pinned, &info))
+	if (loader.found && dladdr && dladdr(&state, &info))
 		(void)loader.open(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-static void add_object(struct __static_call_object *object)
+static struct object *object_of(const struct __static_call_object *tables)
 {
-	const struct __static_call_object *known = registry.first;
+	struct object *objects = state.objects.items;
 
-	if (object->registered)
-		return;
+	for (size_t i = 0; i < state.objects.count; i++)
+		if (objects[i].tables == tables)
+			return &objects[i];
+	return NULL;
+}
+
+/*
+ * In the place of one that has gone, or of the same without tables. Handlers look at the list at any time, so it only
+ * grows. 0 or -errno.
+ */
+static int put(const struct object *object)
+{
+	struct object *objects = state.objects.items, *gone;
+	size_t count = state.objects.count;
+	int error = array_open(&state.objects);
+
+	for (gone = objects; gone < objects + count && gone->start; gone++)
+		if (!gone->tables && gone->start == object->start)
+			break;
+	if (!error && gone == objects + count) {
+		error = array_reserve(&state.objects, count + 1, sizeof(*object));
+		gone = (struct object *)state.objects.items + count;
+	}
+	if (error)
+		return fail(error, "no memory for the list of objects", 0, NULL);
+	*gone = (struct object){ NULL, 0, object->end, object->base, object->headers, object->count, object->program };
+	__atomic_store_n(&gone->start, object->start, __ATOMIC_RELEASE);
+	IN_ORDER();
+	gone->tables = object->tables;
+	__atomic_store_n(&state.objects.count, count + (gone == (struct object *)state.objects.items + count), __ATOMIC_RELEASE);
+	array_close(&state.objects);
+	return 0;
+}
+
+/* Sealed, nothing is added any more: the new object's calls stay as they were linked, and no key of its changes. */
+static int add_object(const struct object *object, const struct object *program)
+{
+	int error = 0;
+
+	if (object_of(object->tables) || state.sealed)
+		return 0;
 	policy_init();
 	sync_register();
-	/* A thread that was killed in here may have put it into the list. */
-	while (known && known != object)
-		known = known->next;
-	registry.generation++;
-	if (!known) {
-		object->next = registry.first;
-		IN_ORDER();
-		registry.first = object;
-	}
+	/* First: whoever is killed in here leaves an index that is made anew. */
+	state.generation++;
 	IN_ORDER();
-	object->registered = 1;
-	library_arrives(object);
+	if (program->start && !object_at(program->start))
+		error = put(program);
+	return error ? error : put(object);
 }
 
-static void measure_new(struct __static_call_object *object)
+static bool is_ours(const struct __static_call_object *tables)
 {
-	if (!__atomic_load_n(&object->registered, __ATOMIC_ACQUIRE))
-		object->program = object_measure(object, object);
+	return tables->version == __SC_ABI && tables->size >= sizeof(*tables) && !process_is_strange();
 }
 
-static void objects_measure(const struct static_call_change *changes, size_t count)
+/*
+ * The executable is known with the first library, also if it has no tables, or none yet: the linker may have copied a
+ * library's keys there (R_X86_64_COPY). Whether it is there now, which it was not before.
+ */
+static bool make_known(const struct __static_call_object *tables)
 {
-	for (size_t i = 0; i < count; i++)
-		if (changes[i].key->object)
-			measure_new(changes[i].key->object);
-}
-
-static void objects_know(const struct static_call_change *changes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (changes[i].key->object && changes[i].key->object->commit == __static_call_rt_commit)
-			add_object(changes[i].key->object);
-}
-
-void __static_call_rt_register(struct __static_call_object *object)
-{
+	struct object object, program;
 	struct guard guard;
+	int error;
+
+	if (object_of(tables) || !is_ours(tables))
+		return false;
+	object = measured_at(tables);
+	program = object.program ? object : measured_at((const void *)getauxval(AT_PHDR));
+	if (!object.start)
+		return false;
+	object.tables = tables;
+	error = update_begin(&guard);
+	if (error)
+		return false;
+	error = add_object(&object, &program);
+	update_end(&guard);
+	return !error;
+}
+
+/* With the objects that its keys belong to, whose constructors may run later (keys of one name in several libraries). */
+static void object_enter(const struct __static_call_object *tables)
+{
+	const struct key_record *record = tables->keys, *end = tables->keys_end;
+	const struct __static_call_object *last = tables;
 
 	pin();
-	measure_new(object);
-	if (!update_begin(&guard)) {
-		add_object(object);
-		update_end(&guard);
+	if (!make_known(tables))
+		return;
+	for (; record < end; record++) {
+		const struct static_call_key *key = RECORD_SLOT(record->key);
+
+		if (key->object && key->object != last)
+			object_enter(key->object);
+		last = key->object;
+	}
+	library_arrives(tables);
+}
+
+static void objects_enter(const struct static_call_change *changes, size_t count)
+{
+	const struct __static_call_object *last = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct __static_call_object *tables = changes[i].key->object;
+
+		if (tables && tables != last && !object_of(tables))
+			object_enter(tables);
+		last = tables;
 	}
 }
 
-static void remove_object(struct __static_call_object *object)
+static int objects_check(const struct static_call_change *changes, size_t count)
 {
-	struct __static_call_object **link = &registry.first;
+	const struct __static_call_object *last = NULL;
 
-	while (*link && *link != object)
-		link = &(*link)->next;
-	if (!*link)
+	for (size_t i = 0; i < count; i++) {
+		const struct __static_call_object *tables = changes[i].key->object;
+
+		if (tables && tables != last && !object_of(tables))
+			return fail(-EXDEV, "the key belongs to another copy of the runtime", 0, changes[i].key);
+		last = tables;
+	}
+	return 0;
+}
+
+static void remove_object(const struct __static_call_object *tables)
+{
+	struct object *object = object_of(tables);
+
+	if (!object)
 		return;
 	library_leaves(object);
 	index_forget(object);
-	*link = object->next;
-	object->registered = 0;
-	registry.generation++;
+	if (array_open(&state.objects))
+		return;
+	object->tables = NULL;
+	__atomic_store_n(&object->start, 0, __ATOMIC_RELEASE);
+	object->end = 0;
+	state.generation++;
+	array_close(&state.objects);
 }
 
-void __static_call_rt_unregister(struct __static_call_object *object)
+static void object_leave(const struct __static_call_object *tables)
 {
 	static bool over;
 	struct guard guard;
+	const struct object *object;
 
 	if (update_begin(&guard))
 		return;
+	object = object_of(tables);
 	/* The executable goes only with the process. What destructors of its libraries update then must still be whole. */
-	over |= object->program;
-	if (!over)
-		remove_object(object);
+	over |= object && object->program;
+	if (!over && !state.sealed)
+		remove_object(tables);
 	update_end(&guard);
 }

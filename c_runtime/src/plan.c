@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-static struct array plan_array;
-
 /* How many sites are left without the form that they should have. */
 static struct {
 	unsigned long far, kept, crossing;
@@ -26,13 +24,13 @@ static int queue(struct site *site, uintptr_t address, unsigned length, struct i
 	if (from.word == to.word)
 		return 0;
 	if (how == HOW_REFUSED)
-		return fail(policy.constraints & WITHOUT_INT3 ? -EBUSY : -EOPNOTSUPP,
+		return fail(state.policy.constraints & WITHOUT_INT3 ? -EBUSY : -EOPNOTSUPP,
 			    "this change cannot be made by one store", address, key);
-	error = array_reserve(&plan_array, plan_array.count + 1, sizeof(struct poke));
+	error = array_reserve(&state.plan, state.plan.count + 1, sizeof(struct poke));
 	if (error)
 		return fail(error, "no memory for the plan", address, key);
 	/* In place: a copy of what was just written in pieces waits for the pieces, a third of an update's time. */
-	((struct poke *)plan_array.items)[plan_array.count++] = (struct poke){
+	((struct poke *)state.plan.items)[state.plan.count++] = (struct poke){
 		.address = address,
 		.from = from.word,
 		.to = to.word,
@@ -61,7 +59,7 @@ static enum form wanted_form(const struct site *site, static_call_fn func, uintp
 		*operand = 0;
 		return FORM_CONSTANT;
 	}
-	return policy.folding ? target_folded(func, operand) : FORM_CALL;
+	return state.policy.folding ? target_folded(func, operand) : FORM_CALL;
 }
 
 /*
@@ -90,8 +88,10 @@ static int plan_site(struct site *site, static_call_fn func, uintptr_t far)
 {
 	struct insn from = insn_read_site(site), to;
 
-	if (!site->home && from.form == site->kind)
+	if (!site->home && from.form == site->kind && !index_open()) {
 		site->home = from.operand;
+		index_close();
+	}
 	to = plan_insn(site, &from, func, far);
 	return queue(site, site->address, insn_length(site), from, to, policy_site(site, from.form, to.form), site->key);
 }
@@ -100,7 +100,7 @@ static int plan_tramp(const struct tramp *tramp, static_call_fn func)
 {
 	uintptr_t operand = (uintptr_t)func;
 
-	if ((policy.constraints & WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
+	if ((state.policy.constraints & WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
 		operand = tramp->address + TRAMP_FAR;
 	else if (!func)
 		operand = tramp->address + TRAMP_RETURN;
@@ -124,23 +124,22 @@ static int plan_key(const struct change *change)
 
 static int plan_all(unsigned constraints)
 {
+	const struct change *changes = state.journal.items;
 	int error = 0;
 
-	policy.constraints = constraints;
-	plan = (struct plan){ NULL, 0 };
-	plan_array.count = 0;
+	state.policy.constraints = constraints;
+	state.plan.count = 0;
 	shortfall.far = shortfall.kept = shortfall.crossing = 0;
-	for (size_t i = 0; i < journal.count && !error; i++)
-		error = plan_key(&journal.changes[i]);
+	for (size_t i = 0; i < state.journal.count && !error; i++)
+		error = plan_key(&changes[i]);
 	if (error)
 		return error;
-	if (array_sort(&plan_array, sizeof(struct poke), array_by_address))
+	if (array_sort(&state.plan, sizeof(struct poke), array_by_address))
 		return fail(-ENOMEM, "no memory for the plan", 0, NULL);
-	plan = (struct plan){ plan_array.items, plan_array.count };
 	return 0;
 }
 
-/* What threads_look() said is in the way. */
+/* What look_at_threads() said is in the way. */
 static int fail_for(int threads)
 {
 	if (threads == THREADS_BLOCK)
@@ -151,21 +150,21 @@ static int fail_for(int threads)
 
 static int plan_for_threads(unsigned constraints)
 {
-	int error = plan_all(constraints);
-	int threads;
+	bool automatic = state.policy.protocol == STATIC_CALL_AUTO, traced;
+	int error = plan_all(constraints), threads;
 
 	sync_choose();
-	if (error || !plan.count || !(sync_by_signal || poke_traps(plan.pokes, plan.count)))
+	if (error || !(sync_by_signal ? state.plan.count != 0 : poke_traps()))
 		return error;
-	threads = threads_look();
-	/* Who asks for int3 by name gets it, debugger or not. */
-	if (threads == THREADS_TRAP || (threads == THREADS_TRACED && policy.protocol != STATIC_CALL_AUTO))
-		return 0;
-	if (threads != THREADS_TRACED && (sync_by_signal || policy.protocol != STATIC_CALL_AUTO))
+	threads = look_at_threads();
+	if (threads != THREADS_TRAP && (sync_by_signal || !automatic))
 		return fail_for(threads);
-	/* A debugger gets the signal first, and stops the program. */
+	/* A debugger gets the signal first, and stops the program. Who asks for int3 by name gets it all the same. */
+	traced = threads == THREADS_TRAP && automatic && look_is_traced();
+	if (threads == THREADS_TRAP && !traced)
+		return 0;
 	error = plan_all(constraints | WITHOUT_INT3);
-	if (error == -EBUSY && threads == THREADS_TRACED)
+	if (error == -EBUSY && traced)
 		return plan_all(constraints);
 	if (error == -EBUSY && threads < 0)
 		return fail_for(threads);

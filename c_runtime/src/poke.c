@@ -13,7 +13,7 @@
 
 static int poke_displacement(const struct poke *poke, uint64_t word)
 {
-	return pages_store_text(poke->address + poke->length - 4u, insn_immediate(word, poke->length), 4);
+	return store_text(poke->address + poke->length - 4u, insn_immediate(word, poke->length), 4);
 }
 
 /*
@@ -27,115 +27,152 @@ static int store_rest(const struct poke *poke, uint64_t word)
 	int error = 0;
 
 	if (poke->core && poke->length == WORD && poke->address % WORD == 0)
-		return pages_store_text(poke->address, (word & ~0xffULL) | INT3, WORD);
+		return store_text(poke->address, (word & ~0xffULL) | INT3, WORD);
 	if ((poke->address + displacement) % 4 == 0) {
 		error = poke_displacement(poke, word);
 		end = displacement;
 	}
 	for (unsigned i = poke->core ? 1 : displacement; i < end && !error; i++)
-		error = pages_store_text(poke->address + i, bytes[i], 1);
+		error = store_text(poke->address + i, bytes[i], 1);
 	return error;
 }
 
 static int store_whole(const struct poke *poke, uint64_t word)
 {
-	return poke->core ? pages_store_text(poke->address, word, WORD) : poke_displacement(poke, word);
-}
-
-static bool poke_traps(const struct poke *pokes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (pokes[i].how != HOW_STORE)
-			return true;
-	return false;
+	return poke->core ? store_text(poke->address, word, WORD) : poke_displacement(poke, word);
 }
 
 static int store_int3(const struct poke *poke, uint64_t word)
 {
 	(void)word;
-	return pages_store_text(poke->address, INT3, 1);
+	return store_text(poke->address, INT3, 1);
 }
 
 static int store_first(const struct poke *poke, uint64_t word)
 {
-	return pages_store_text(poke->address, word & 0xff, 1);
+	return store_text(poke->address, word & 0xff, 1);
+}
+
+static bool traps(const struct poke *poke)
+{
+	return poke->how != HOW_STORE;
+}
+
+static bool poke_traps(void)
+{
+	const struct poke *pokes = state.plan.items;
+
+	for (size_t i = 0; i < state.plan.count; i++)
+		if (traps(&pokes[i]))
+			return true;
+	return false;
 }
 
 /* Store to all that go by int3, or to all that do not. */
-static int each(const struct poke *pokes, size_t count, bool trap, bool back, int (*store)(const struct poke *, uint64_t))
+static int each(bool trap, bool back, int (*store)(const struct poke *, uint64_t))
 {
+	const struct poke *pokes = state.plan.items;
 	int error = 0;
 
-	for (size_t i = 0; i < count && !error; i++)
-		if ((pokes[i].how != HOW_STORE) == trap)
+	for (size_t i = 0; i < state.plan.count && !error; i++)
+		if (traps(&pokes[i]) == trap)
 			error = store(&pokes[i], back ? pokes[i].from : pokes[i].to);
 	return error;
 }
 
 /*
- * A step failed (a seccomp filter that came late), or the thread was killed: so all goes back in the same order. A
- * synchronisation that fails again is passed over then.
+ * Where something is put back a synchronisation may have been refused before, and is no less needed: then by any means
+ * there is. Without one the int3s stay, and the next update tries again.
  */
 static int synchronise(bool back)
 {
-	int error = sync_cores();
-
-	return back ? 0 : error;
+	return back ? sync_cores_somehow() : sync_cores();
 }
 
-static int poke_int3(const struct poke *pokes, size_t count, bool back)
+/* Int3s and nothing else: "swapping back between that INT3 and the original instruction is OK". */
+static int remove_int3(void)
 {
-	int error = each(pokes, count, true, back, store_int3);
+	int error = each(true, true, store_first);
 
 	if (!error)
+		(void)sync_cores();
+	return error;
+}
+
+static int poke_int3(bool back)
+{
+	int error;
+
+	if (back && !state.rest_stored)
+		return remove_int3();
+	error = each(true, back, store_int3);
+	if (!error)
+		error = synchronise(back);
+	state.rest_stored |= !error;
+	IN_ORDER();
+	if (!error)
+		error = each(true, back, store_rest);
+	if (!error)
 		error = synchronise(back);
 	if (!error)
-		error = each(pokes, count, true, back, store_rest);
-	if (!error)
-		error = synchronise(back);
-	if (!error)
-		error = each(pokes, count, true, back, store_first);
+		error = each(true, back, store_first);
 	return error ? error : synchronise(back);
 }
 
 /*
- * From whatever point it came to before. A thread that traps finds the published pokes, or later no int3, and goes on
- * either way; where a write fails, they stay published, since their int3s stay.
+ * From whatever point it came to before. The plan is published: a thread that traps finds it, or later no int3, and
+ * goes on either way.
  */
-static int change(const struct poke *pokes, size_t count, bool back)
+static int change(bool back)
 {
-	int error = each(pokes, count, false, back, store_whole);
+	int error = each(false, back, store_whole);
 
-	if (error || !count)
+	if (error || !state.plan.count)
 		return error;
-	if (!poke_traps(pokes, count))
-		return synchronise(back);
-	trap_publish(pokes, count);
-	error = poke_int3(pokes, count, back);
-	if (!error)
-		trap_retire();
-	return error;
+	if (poke_traps())
+		return poke_int3(back);
+	error = synchronise(back);
+	/* Whole stores are seen sooner or later; nothing else is to be done where even that is refused. */
+	return back ? 0 : error;
 }
 
-static int poke_undo(const struct poke *pokes, size_t count)
+static int poke_undo(void)
 {
-	return change(pokes, count, true);
+	return change(true);
 }
 
-static int poke_all(const struct poke *pokes, size_t count)
+/* A thread may rest in these sites from now on. 0 or -errno. */
+static int mark_rested(void)
 {
-	size_t stored = 0;
-	int error;
+	const struct poke *pokes = state.plan.items;
+	bool open = false;
 
-	for (size_t i = 0; i < count; i++) {
-		stored += pokes[i].how == HOW_STORE;
-		if (pokes[i].how == HOW_RESUME)
-			pokes[i].site->rested = true;
+	for (size_t i = 0; i < state.plan.count; i++) {
+		if (pokes[i].how != HOW_RESUME || pokes[i].site->rested)
+			continue;
+		if (!open && index_open())
+			return -ENOMEM;
+		open = true;
+		pokes[i].site->rested = true;
 	}
-	error = change(pokes, count, false);
+	if (open)
+		index_close();
+	return 0;
+}
+
+static int poke_all(void)
+{
+	const struct poke *pokes = state.plan.items;
+	size_t stored = 0;
+	int error = mark_rested();
+
+	for (size_t i = 0; i < state.plan.count; i++)
+		stored += !traps(&pokes[i]);
+	if (!error)
+		error = change(false);
 	if (!error) {
 		COUNT(atomic_pokes, stored);
-		COUNT(int3_pokes, count - stored);
+		COUNT(int3_pokes, state.plan.count - stored);
 	}
 	return error;
 }

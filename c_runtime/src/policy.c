@@ -47,9 +47,6 @@ static const struct {
 	},
 };
 #define PROTOCOLS (sizeof(protocols) / sizeof(*protocols))
-/* Whether the environment names none of them. */
-static bool misnamed;
-
 static bool is_set(const char *variable, const char *wanted)
 {
 	const char *value = secure_getenv(variable);
@@ -59,70 +56,68 @@ static bool is_set(const char *variable, const char *wanted)
 
 static void policy_init(void)
 {
-	static bool done;
-	unsigned leaf = 0, vendor, ecx, edx;
+	struct policy *policy = &state.policy;
+	unsigned leaf = 0, vendor = 0, ecx, edx;
 	const char *name;
 
 	/* The environment may be read only once, and early: setenv() of another thread frees it (getenv(3)). */
-	if (done)
+	if (policy->known)
 		return;
-	done = true;
+	policy->known = true;
 	/* Not <cpuid.h>: clang 14's does not assemble under -masm=intel. */
 	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(vendor), "=c"(ecx), "=d"(edx));
-	policy.core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
-	policy.folding = is_set("STATIC_CALL_FOLD", "1");
-	policy.trusting = __tsan_init || is_set("STATIC_CALL_BLOCKED", "trust");
+	policy->core_store_safe = vendor == VENDOR_AMD || vendor == VENDOR_HYGON || RUNNING_ON_VALGRIND;
+	policy->folding = is_set("STATIC_CALL_FOLD", "1");
+	policy->trusting = __tsan_init || is_set("STATIC_CALL_BLOCKED", "trust");
 	name = secure_getenv("STATIC_CALL_PROTOCOL");
-	misnamed = name && *name;
-	for (unsigned i = 0; i < PROTOCOLS && misnamed; i++)
+	policy->misnamed = name && *name;
+	for (unsigned i = 0; i < PROTOCOLS && policy->misnamed; i++)
 		if (!strcmp(name, protocols[i].name)) {
-			policy.protocol = (int)i;
-			misnamed = false;
+			policy->protocol = (int)i;
+			policy->misnamed = false;
 		}
 }
 
-static int set(int *setting, int value)
+static int policy_set(enum setting setting, int value)
 {
 	struct guard guard;
-	int error = update_begin(&guard);
+	int error;
 
+	if (setting == SET_PROTOCOL && (unsigned)value >= PROTOCOLS)
+		return -EINVAL;
+	error = update_begin(&guard);
 	if (error)
 		return error;
-	policy_init();
-	*setting = value;
+	if (state.sealed) {
+		error = fail(-EPERM, "static calls are sealed", 0, NULL);
+	} else {
+		policy_init();
+		if (setting == SET_PROTOCOL)
+			state.policy.protocol = value;
+		else if (setting == SET_FOLDING)
+			state.policy.folding = value;
+		else
+			state.policy.trusting = __tsan_init || value;
+	}
 	update_end(&guard);
-	return 0;
+	return error;
 }
 
-int static_call_set_protocol(enum static_call_protocol wanted)
+static const char *policy_reason(void)
 {
-	return (unsigned)wanted < PROTOCOLS ? set(&policy.protocol, (int)wanted) : -EINVAL;
-}
-
-int static_call_set_folding(int on)
-{
-	return set(&policy.folding, on);
-}
-
-int static_call_trust_blocked_threads(int on)
-{
-	return set(&policy.trusting, __tsan_init || on);
-}
-
-const char *static_call_protocol_reason(void)
-{
+	const struct policy *policy = &state.policy;
 	struct guard guard;
 	const char *by_store;
 
 	/* -EDEADLK: this thread is in an update, which has done this already. */
-	if (!update_begin(&guard)) {
+	if (!policy->known && !update_begin(&guard)) {
 		policy_init();
 		update_end(&guard);
 	}
-	by_store = policy.core_store_safe ? protocols[policy.protocol].by_store : NULL;
-	if (misnamed && policy.protocol == STATIC_CALL_AUTO)
+	by_store = policy->core_store_safe ? protocols[policy->protocol].by_store : NULL;
+	if (policy->misnamed && policy->protocol == STATIC_CALL_AUTO)
 		return "auto: STATIC_CALL_PROTOCOL names no protocol (auto, int3-push, int3-resume, int3-stub, atomic)";
-	return by_store ? by_store : protocols[policy.protocol].reason;
+	return by_store ? by_store : protocols[policy->protocol].reason;
 }
 
 /* Whether the word at the site is naturally aligned and one instruction, so that one store replaces it whole. */
@@ -150,36 +145,36 @@ static bool policy_crosses(const struct site *site)
 
 static bool without_int3(void)
 {
-	return policy.protocol == STATIC_CALL_ATOMIC || (policy.constraints & WITHOUT_INT3);
+	return state.policy.protocol == STATIC_CALL_ATOMIC || (state.policy.constraints & WITHOUT_INT3);
 }
 
 static enum how policy_site(const struct site *site, enum form from, enum form to)
 {
 	bool target_only = from == site->kind && to == site->kind;
-	bool stores = !(policy.constraints & WITHOUT_STORES);
-	bool by_store = stores && (target_only ? one_displacement(site) : policy.core_store_safe && one_word(site));
+	bool stores = !(state.policy.constraints & WITHOUT_STORES);
+	bool by_store = stores && (target_only ? one_displacement(site) : state.policy.core_store_safe && one_word(site));
 
-	if (policy.constraints & WITHOUT_TEXT)
+	if (state.policy.constraints & WITHOUT_TEXT)
 		return HOW_REFUSED;
 	/* Who rests in front of the core runs what stands there, and would run half of another form. */
-	if (to != site->kind && (site->rested || policy.protocol == STATIC_CALL_INT3_RESUME))
+	if (to != site->kind && (site->rested || state.policy.protocol == STATIC_CALL_INT3_RESUME))
 		return HOW_REFUSED;
 	/* So there only a store may change it; and at a bare site, where an int3 would hide the opcode itself. */
 	if (without_int3() || !site->prefixes || (site->rested && !stores))
 		return by_store ? HOW_STORE : HOW_REFUSED;
-	if (policy.protocol == STATIC_CALL_INT3_STUB)
+	if (state.policy.protocol == STATIC_CALL_INT3_STUB)
 		return HOW_STUB;
-	if (policy.protocol == STATIC_CALL_INT3_RESUME)
+	if (state.policy.protocol == STATIC_CALL_INT3_RESUME)
 		return target_only && by_store ? HOW_RESUME : HOW_PUSH;
-	return policy.protocol == STATIC_CALL_AUTO && by_store ? HOW_STORE : HOW_PUSH;
+	return state.policy.protocol == STATIC_CALL_AUTO && by_store ? HOW_STORE : HOW_PUSH;
 }
 
 /* A trampoline's displacement is always aligned, and only it changes; int3 there is for those who ask for it. */
 static enum how policy_tramp(void)
 {
-	bool asked = policy.protocol != STATIC_CALL_AUTO && policy.protocol != STATIC_CALL_ATOMIC;
+	bool asked = state.policy.protocol != STATIC_CALL_AUTO && state.policy.protocol != STATIC_CALL_ATOMIC;
 
-	if (policy.constraints & WITHOUT_STORES)
+	if (state.policy.constraints & WITHOUT_STORES)
 		return without_int3() ? HOW_REFUSED : HOW_PUSH;
 	return asked && !without_int3() ? HOW_PUSH : HOW_STORE;
 }

@@ -13,7 +13,9 @@ static bool proc_absent(int error)
 /* Lines may be long (Groups: of a status has up to 65,536 numbers, of maps any path); what counts comes first. */
 static int proc_lines(int file, bool (*take)(const char *line, void *argument), void *argument)
 {
-	char buffer[2048], line[64];
+	/* Not on the stack, which may be a signal handler's: only who holds the update lock comes here. */
+	static char buffer[2048];
+	char line[64];
 	size_t length = 0;
 	ssize_t got;
 

@@ -38,16 +38,33 @@ static void sync_choose(void)
 	sync_by_signal = !sync_registered || sync_refused;
 }
 
+static int by_signal(void)
+{
+	COUNT(signalled, 1);
+	return interrupt_threads();
+}
+
 static int sync_cores(void)
 {
 	int error;
 
 	COUNT(synchronisations, 1);
-	if (sync_by_signal) {
-		COUNT(signalled, 1);
-		return threads_interrupt();
-	}
+	if (sync_by_signal)
+		return by_signal();
 	error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
+	/* Not registered: as in a process that was restored from a checkpoint. */
+	if (error == -EPERM && !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE))
+		error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
 	sync_refused |= error;
 	return error;
+}
+
+static int sync_cores_somehow(void)
+{
+	int error = sync_cores();
+
+	if (!error || sync_by_signal)
+		return error;
+	error = trap_install();
+	return error ? error : by_signal();
 }

@@ -2,46 +2,82 @@
 /*
  * An update: lock, write the journal, plan, carry out, publish. All or nothing: what fails is put back. Trampolines
  * are right at all times and written first, and the key says so last (I4).
+ *
+ * A fork() of another thread copies the process in the middle of it, one page after the other. So what the child
+ * repairs by is whole before the first page of text is opened, and void only after the last one is closed: the kernel
+ * changes no mapping while it copies (state_fence() where there is nothing to open or close).
  */
 #include "runtime.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
-/* Text, slots or keys may differ from what the keys said before. */
-static bool under_way;
-
-static void mark(bool begun)
+/* The journal and the plan are complete, and nothing is stored yet. */
+static void begin(void)
 {
+	trap_publish();
+	state.opened = state.rest_stored = false;
 	IN_ORDER();
-	under_way = begun;
+	state.under_way = true;
 	IN_ORDER();
 }
 
-/* Alone in its page, which static_call_seal() makes read-only. */
-static union {
-	int sealed;
-	char page[PAGE];
-} seal __attribute__((__aligned__(4096)));
+/* All is as the journal says, or as it was before. */
+static void end(void)
+{
+	IN_ORDER();
+	state.under_way = false;
+	IN_ORDER();
+	stores_done();
+	trap_retire();
+	/* A handler that is misled later (its counter is ordinary data) finds nothing. */
+	state.plan.count = 0;
+}
 
-/*
- * Plan, and open the pages: by mprotect; else plan for /proc/self/mem; else see whether nothing but slots and keys
- * would have to be written.
- */
+/* Open the pages of the plan. 0 or -errno, and nothing is under way. */
+static int open_plan(void)
+{
+	int error = 0;
+
+	if (poke_traps() || (state.plan.count && sync_by_signal))
+		error = trap_install();
+	if (error)
+		return fail(error, "sigaction was refused", 0, NULL);
+	error = ranges_find();
+	if (error)
+		return error;
+	begin();
+	error = stores_open();
+	if (error)
+		end();
+	else if (!ranges_are_open())
+		state_fence();
+	state.opened = !error;
+	IN_ORDER();
+	return error;
+}
+
+static int close_pages(void)
+{
+	if (!ranges_are_open())
+		state_fence();
+	return ranges_close();
+}
+
+/* By mprotect; else by /proc/self/mem; else see whether nothing but slots and keys would have to be written. */
 static int plan_and_open(void)
 {
 	int refused, error = plan_for_threads(0);
 
 	if (error)
 		return error;
-	refused = pages_open(plan.pokes, plan.count);
+	refused = open_plan();
 	if (!refused)
 		return 0;
 	error = plan_for_threads(WITHOUT_STORES);
 	if (!error)
-		error = pages_open(plan.pokes, plan.count);
+		error = open_plan();
 	if (error) {
-		if (plan_all(WITHOUT_TEXT) || plan.count || pages_open(NULL, 0))
+		if (plan_all(WITHOUT_TEXT) || state.plan.count || open_plan())
 			return fail(error == -EBUSY ? error : refused,
 				    "mprotect of text or keys was refused, and /proc/self/mem does not serve", 0, NULL);
 		__atomic_store_n(&statistics.write, STATIC_CALL_WRITE_SLOT, __ATOMIC_RELAXED);
@@ -53,31 +89,27 @@ static int plan_and_open(void)
 /* Before the pokes: a trampoline that is far now, or becomes so, does what the slot says. */
 static int store_slots(bool back)
 {
+	const struct change *changes = state.journal.items;
 	int error = 0;
 
-	for (size_t i = 0; i < journal.count; i++) {
-		const struct change *change = &journal.changes[i];
+	for (size_t i = 0; i < state.journal.count; i++) {
 		size_t count;
-		struct tramp *tramps = index_tramps(change->key, &count);
+		struct tramp *tramps = index_tramps(changes[i].key, &count);
 
-		for (size_t j = 0; j < count && !error; j++) {
-			static_call_fn slot = tramp_slot(tramps[j].address, back ? change->old : change->func);
-
-			error = pages_store_pointer(tramps[j].slot, slot);
-		}
+		for (size_t j = 0; j < count && !error; j++)
+			error = store_pointer(tramps[j].slot,
+					      tramp_slot(tramps[j].address, back ? changes[i].old : changes[i].func));
 	}
 	return error;
 }
 
 static int store_keys(bool back)
 {
+	const struct change *changes = state.journal.items;
 	int error = 0;
 
-	for (size_t i = 0; i < journal.count && !error; i++) {
-		const struct change *change = &journal.changes[i];
-
-		error = pages_store_pointer(&change->key->func, back ? change->old : change->func);
-	}
+	for (size_t i = 0; i < state.journal.count && !error; i++)
+		error = store_pointer(&changes[i].key->func, back ? changes[i].old : changes[i].func);
 	return error;
 }
 
@@ -87,7 +119,7 @@ static int put_back(void)
 	int error = store_keys(true);
 
 	if (!error)
-		error = poke_undo(plan.pokes, plan.count);
+		error = poke_undo();
 	return error ? error : store_slots(true);
 }
 
@@ -97,17 +129,17 @@ static int carry_out(void)
 
 	if (error)
 		return fail(error, "a slot could not be written", 0, NULL);
-	error = poke_all(plan.pokes, plan.count);
+	error = poke_all();
 	if (error)
 		return fail(error, "core synchronisation (-EBUSY: a thread blocks SIGTRAP) or a write of text was refused", 0, NULL);
 	error = store_keys(false);
 	if (error)
 		return fail(error, "a key could not be written", 0, NULL);
-	error = pages_close();
+	error = close_pages();
 	if (!error)
 		return 0;
 	/* The update is made; it is taken back, so that what is said is true, if all the pages can be had again. */
-	step = pages_reopen(false);
+	step = ranges_reopen(false);
 	(void)fail(error, step ? "a page was left writable: mprotect was refused" : "mprotect was refused", 0, NULL);
 	return step ? 0 : error;
 }
@@ -119,20 +151,12 @@ static int carry_out_or_back(void)
 
 	if (error)
 		return error;
-	if (poke_traps(plan.pokes, plan.count) || (plan.count && sync_by_signal))
-		error = trap_install();
-	if (error) {
-		(void)fail(error, "sigaction was refused", 0, NULL);
-	} else {
-		mark(true);
-		error = carry_out();
-		if (error && put_back())
-			return error;
-	}
+	error = carry_out();
+	if (error && put_back())
+		return error;
 	if (error)
-		(void)pages_close();
-	mark(false);
-	pages_done();
+		(void)close_pages();
+	end();
 	if (!error)
 		plan_done();
 	return error;
@@ -143,22 +167,25 @@ static int update_repair(void)
 {
 	int error;
 
-	if (!under_way) {
+	if (!state.under_way) {
 		/* Pages that could not be closed are not what is wrong with this update. */
-		(void)pages_close();
-		pages_done();
+		(void)ranges_close();
+		stores_done();
+		trap_retire();
 		return 0;
 	}
-	error = pages_reopen(true);
-	if (error)
+	error = ranges_reopen(true);
+	if (!error)
+		error = stores_reopen();
+	/* What could not be opened then has not been written. (Else all is put back: a fork may have missed that it was.) */
+	if (error && state.opened)
 		return fail(error, "an interrupted update could not be put back: mprotect was refused", 0, NULL);
-	error = put_back();
+	error = error ? 0 : put_back();
 	if (error)
 		return fail(error, "an interrupted update could not be put back: a write was refused", 0, NULL);
-	error = pages_close();
+	error = close_pages();
 	if (!error) {
-		mark(false);
-		pages_done();
+		end();
 		COUNT(repairs, 1);
 	}
 	return error;
@@ -168,11 +195,12 @@ static int update_commit(const struct static_call_change *changes, size_t count)
 {
 	int error;
 
-	policy_init();
-	if (seal.sealed)
+	if (state.sealed)
 		return fail(-EPERM, "static calls are sealed", 0, count ? changes->key : NULL);
-	objects_know(changes, count);
-	error = index_refresh();
+	policy_init();
+	error = objects_check(changes, count);
+	if (!error)
+		error = index_refresh();
 	if (!error)
 		error = journal_write(changes, count);
 	if (!error)
@@ -191,13 +219,13 @@ static int finish(int error, const struct guard *guard)
 }
 
 /* An update to the target that the key has still directs sites that were never patched. */
-int __static_call_rt_commit(const struct static_call_change *changes, static_call_size count)
+static int commit(const struct static_call_change *changes, static_call_size count)
 {
 	struct guard guard;
 	int error;
 
 	library_watch_exit();
-	objects_measure(changes, count);
+	objects_enter(changes, count);
 	error = update_begin(&guard);
 	return error ? error : finish(update_commit(changes, count), &guard);
 }
@@ -205,7 +233,7 @@ int __static_call_rt_commit(const struct static_call_change *changes, static_cal
 /* Every key to the target that it has. */
 static int commit_all(void)
 {
-	static struct array all;
+	struct array all = { NULL, 0, 0 };
 	const struct tramp *tramps;
 	size_t count;
 	int error = index_refresh();
@@ -218,36 +246,41 @@ static int commit_all(void)
 	for (size_t i = 0; i < count; i++)
 		((struct static_call_change *)all.items)[i] =
 			(struct static_call_change){ tramps[i].key, __static_call_load(tramps[i].key) };
-	return update_commit(all.items, count);
+	error = update_commit(all.items, count);
+	array_free(&all);
+	return error;
 }
 
-int __static_call_rt_init(void)
+static int init(void)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
 
 	if (error)
 		return error;
-	policy_init();
-	/* Whoever forks by vfork() has the handlers of that moment. Who updates says it if it is refused. */
-	if (policy.protocol != STATIC_CALL_ATOMIC)
-		(void)trap_install();
+	if (!state.sealed) {
+		policy_init();
+		/* Whoever forks by vfork() has the handlers of that moment. Who updates says it if it is refused. */
+		if (state.policy.protocol != STATIC_CALL_ATOMIC)
+			(void)trap_install();
+	}
 	return finish(commit_all(), &guard);
 }
 
-int __static_call_rt_seal(void)
+/* The state is closed, and never opened again. What may be asked later is made ready. */
+static int seal(void)
 {
 	struct guard guard;
 	int error = update_begin(&guard);
 
 	if (error)
 		return error;
-	if (!seal.sealed) {
-		seal.sealed = 1;
-		if (mprotect(&seal, sizeof(seal), PROT_READ)) {
-			error = fail(-errno, "mprotect was refused", (uintptr_t)&seal, NULL);
-			seal.sealed = 0;
-		}
+	if (!state.sealed) {
+		error = index_refresh();
+		if (!error && ranges_close())
+			error = fail(-EPERM, "a page was left writable: mprotect was refused", 0, NULL);
+		if (!error)
+			error = state_seal();
 	}
 	update_end(&guard);
 	return error;

@@ -194,7 +194,7 @@ def test_two_copies_of_the_runtime(protocol: str, plugins: Plugins) -> None:
     script.write_text("{ global: obj_plugin; local: *; };\n")
     for name, how in (("symbolic", "-Wl,-Bsymbolic"), ("script", f"-Wl,--version-script={script}")):
         said, _ = ran(host, plugins.plugin(name, plugins.rt.object, how), STATIC_CALL_PROTOCOL=protocol)
-        assert said == "1 and 1 sites, 2 foreign\n"
+        assert said == "4 and 4 sites, 0 foreign\n"
 
 
 @pytest.mark.parametrize("protocol", ["auto", "int3-push"])

@@ -127,35 +127,34 @@ def with_runtime(folder: Path, torn_object: Path, *replacements: Replacement) ->
     return folder / "torn"
 
 
-FIRST = "error = each(pokes, count, true, back, store_int3);"
-REST = "error = each(pokes, count, true, back, store_rest);"
-LAST = "error = each(pokes, count, true, back, store_first);"
-BYTE = "error = pages_store_text(poke->address + i, bytes[i], 1);"
-PUBLISHED = "published = __atomic_load_n(&descriptor.published, __ATOMIC_ACQUIRE);\n"
+FIRST = "error = each(true, back, store_int3);"
+REST = "error = each(true, back, store_rest);"
+LAST = "error = each(true, back, store_first);"
+BYTE = "error = store_text(poke->address + i, bytes[i], 1);"
+PUBLISHED = "before = __atomic_load_n(&published, __ATOMIC_ACQUIRE);\n"
 LOOK = "\t\tbyte = *(const volatile uint8_t *)address;\n"
-ALL = "\terror = change(pokes, count, false);\n"
-PUBLISH = "\ttrap_publish(pokes, count);\n"
-RETIRE = "\tif (!error)\n\t\ttrap_retire();\n"
-GO = "(greg_t)poke->site->home;"
+ALL = "\t\terror = change(false);\n"
+PUBLISH = "\ttrap_publish();\n"
+GO = ".next = poke->site->home, .pushes"
 RESUMES = "target_only && by_store ? HOW_RESUME : HOW_PUSH"
 
 # Races that are rare by themselves become certain: an update sleeps before and between its steps, a thread before its
 # trap is answered.
 DECLARE = ("runtime.h", "#include <signal.h>\n", "#include <signal.h>\nextern int usleep(unsigned);\n")
-SLOW_STEPS = ("poke.c", f"\tint {FIRST}\n", f"\tint {FIRST}\n\n\tusleep(500);\n")
+SLOW_STEPS = ("poke.c", f"\t{FIRST}\n", f"\t{FIRST}\n\tusleep(500);\n")
 SLOW_BYTES = ("poke.c", BYTE, f"{{ {BYTE} usleep(100); }}")
 SLOW_TRAPS = ("trap.c", PUBLISHED, f"{PUBLISHED}\t\tusleep(300);\n")
 SLOW_LOOKS = ("trap.c", LOOK, f"\t\tusleep(300);\n{LOOK}")
-PAUSES = ("poke.c", ALL, f"\tusleep(500);\n{ALL}")
+PAUSES = ("poke.c", ALL, f"\t\tusleep(500), {ALL.strip()}\n")
 SLOW = (SLOW_STEPS, SLOW_BYTES, SLOW_TRAPS, SLOW_LOOKS, PAUSES)
 
 # What is broken: the layout, the protocol and the transition by which it shows, and how to break it.
 BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     "the core is written without int3": (
-        "compact", "int3-push", "call-nop", [("poke.c", f"int {FIRST}", "int error = 0;"), SLOW_BYTES]
+        "compact", "int3-push", "call-nop", [("poke.c", FIRST, "error = 0;"), SLOW_BYTES]
     ),
     "a target is written without int3": (
-        "compact", "int3-push", "near-far", [("poke.c", f"int {FIRST}", "int error = 0;"), SLOW_BYTES]
+        "compact", "int3-push", "near-far", [("poke.c", FIRST, "error = 0;"), SLOW_BYTES]
     ),
     "the first byte comes back before the rest": (
         "compact", "int3-push", "call-constant",
@@ -164,7 +163,7 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     "a thread resumes though the core changes": (
         "compact", "int3-resume", "call-nop",
         [
-            ("policy.c", "site->rested || policy.protocol == STATIC_CALL_INT3_RESUME", "false"),
+            ("policy.c", "site->rested || state.policy.protocol == STATIC_CALL_INT3_RESUME", "false"),
             ("policy.c", RESUMES, "HOW_RESUME"),
             SLOW_BYTES,
         ],
@@ -175,18 +174,18 @@ BROKEN: dict[str, tuple[str, str, str, list[Replacement]]] = {
     ),
     "nothing is published while int3s stand": (
         "aligned", "int3-stub", "call-call",
-        [("poke.c", PUBLISH, ""), ("poke.c", RETIRE, ""), SLOW_STEPS],
+        [("update.c", PUBLISH, ""), SLOW_STEPS],
     ),
     "a thread that traps skips the call": (
         "aligned", "int3-push", "call-call",
-        [("trap.c", GO, GO.replace("poke->site->home", "(poke->address + poke->length)")), SLOW_STEPS],
+        [("emulate.c", GO, GO.replace("poke->site->home", "(poke->address + poke->length)")), SLOW_STEPS],
     ),
     "a tail call becomes a return without int3": (
-        "direct", "int3-push", "call-nop", [("poke.c", f"int {FIRST}", "int error = 0;"), SLOW_BYTES]
+        "direct", "int3-push", "call-nop", [("poke.c", FIRST, "error = 0;"), SLOW_BYTES]
     ),
     "a thread that traps takes every branch": (
         "direct", "int3-push", "call-call",
-        [("trap.c", "is_taken(poke, registers[REG_EFL])", "true"), SLOW_STEPS],
+        [("emulate.c", "is_taken(poke, registers[REG_EFL])", "true"), SLOW_STEPS],
     ),
 }  # fmt: skip
 

@@ -65,9 +65,9 @@ def build_seal(folder: Path, mode: str, layout: str, *flags: str) -> tuple[Path,
 
 
 def seal_address(prog: Path, base: int) -> str:
-    """Where the runtime's own flag is, from the program's start."""
-    symbols = re.findall(r"^([0-9a-f]+) [bBdD] (?:static_call_)?seal$", run(["nm", prog]), re.M)
-    assert len(symbols) == 1, "the runtime's flag is no longer called `seal`"
+    """Where the runtime's own state is, with the flag in it, from the program's start."""
+    symbols = re.findall(r"^([0-9a-f]+) [dD] __static_call_state$", run(["nm", prog]), re.M)
+    assert len(symbols) == 1, "the runtime's state is called otherwise now"
     return f"{int(symbols[0], 16) - base:x}"
 
 

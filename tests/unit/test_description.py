@@ -40,21 +40,22 @@ def test_enumerations_are_the_headers(enum: str, prefix: str, known: tuple[str, 
     ]
 
 
-def described(version: int = 1) -> Bytes:
-    """A description at 0x100, its statistics at 0x200, and one object at 0x400, which leads back to itself."""
+def described(version: int = 2) -> Bytes:
+    """A description at 0x100, its statistics at 0x200, and at 0x400 an array of two objects, the second without tables."""
     memory = Bytes()
-    settings = (0x340, 0x480 - 4 * 24, 0x344, 0x345, 0x348, 0x350, 0x354, 0x358)
+    settings = (0x340, 0x480 - 4 * 24, 0x344, 0x345, 0x348, 32, 0x360, 0x364, 0x368, 0x346)
     memory.put(
-        0x100, MAGIC + struct.pack("<13Q", 0x100, version, 0x200, len(description.COUNTERS) + 1, 0x300, *settings)
+        0x100, MAGIC + struct.pack("<15Q", 0x100, version, 0x200, len(description.COUNTERS) + 1, 0x300, *settings)
     )
     memory.put(0x200, struct.pack(f"<{len(description.COUNTERS) + 1}Q", *range(10, 11 + len(description.COUNTERS))))
     memory.put(0x300, struct.pack("<iiQQQ", -16, 0, 0x380, 0x1234, 0x99))
-    # The last protocol, whose row is at 0x480.
-    memory.put(0x340, struct.pack("<iBBxxQiii", 4, 1, 1, 0x400, 1, 1, 0))
+    # The last protocol, whose row is at 0x480; the array of objects; what is set.
+    memory.put(0x340, struct.pack("<iBBBxQQQiii", 4, 1, 1, 1, 0x400, 2, 64, 1, 1, 0))
     memory.put(0x480, struct.pack("<QQQ", 0x3A0, 0x3A0, 0x390))
     memory.put(0x380, b"why not\0")
     memory.put(0x390, b"as asked\0")
-    memory.put(0x400, struct.pack("<9Q", 0, 0x1000, 0x1020, 0x2000, 0x2039, 0, 0x400, 0x1000, 0x3000))
+    memory.put(0x400, struct.pack("<8Q", 0x440, 0x1000, 0x3000, 0, 0, 0x5000, 0x6000, 0))
+    memory.put(0x440, struct.pack("<IIQ4Q", 1, 64, 0, 0x1000, 0x1020, 0x2000, 0x2039))
     return memory
 
 
@@ -72,11 +73,11 @@ def test_all_of_it() -> None:
     assert found.statistics["counter_20"] == 30
     assert found.write == "unknown (20)"
     assert found.failure == description.Failure(-16, "why not", 0x1234, 0x99)
-    # The keys' table is no multiple of a record, and the list of objects has no end.
+    # The keys' table is no multiple of a record.
     (only,) = found.objects
     assert (only.sites.start, only.sites.end, only.keys.end - only.keys.start) == (0x1000, 0x1020, 0)
 
 
 def test_another_version_is_said_so() -> None:
-    with pytest.raises(UnknownVersionError, match="version 2"):
-        read(described(2), 0x100)
+    with pytest.raises(UnknownVersionError, match="version 3"):
+        read(described(3), 0x100)

@@ -23,7 +23,7 @@ const struct point points[POINTS] = {
 	{ "array_reserve", (uintptr_t)array_reserve, 60 },
 	{ "merge", (uintptr_t)merge, 450 },
 	{ "bring_home", (uintptr_t)bring_home, 250 },
-	{ "find_ranges", (uintptr_t)find_ranges, 500 },
+	{ "ranges_find", (uintptr_t)ranges_find, 500 },
 	{ "trap_publish", (uintptr_t)trap_publish, 60 },
 	{ "trap_retire", (uintptr_t)trap_retire, 40 },
 	{ "store_keys", (uintptr_t)store_keys, 120 },
