@@ -120,9 +120,11 @@ _BEHIND = rb"\s*\n\.Lse\w*:"
 # Behind a call whose return address clang then looks for below the stack: without one it spoils the stack pointer.
 _CHECKED = rb"[^\n]*\n\.Lslh_ret_addr\d+:"
 
-# A trampoline that jumps through its slot: gcc hands on the words of the header, clang prints its own.
+# A trampoline that jumps through its slot: gcc hands on the words of the header, clang prints its own. Before the jump
+# an endbr64, with -fcf-protection.
 _SLOT_JUMP = (
-    rb'"?:\s*"?\.L__SCT__[^\n]*:\s*\.cfi_startproc\s*'
+    rb'"?:\s*(?:\.byte\s+(?:0xf3, 0x0f, 0x1e, 0xfa|243\s+\.byte\s+15\s+\.byte\s+30\s+\.byte\s+250)\s*)?'
+    rb'"?\.L__SCT__[^\n]*:\s*\.cfi_startproc\s*'
     rb"\.byte\s+(?:0x2e, 0x2e, 0x2e, 0xe9|46\s+\.byte\s+46\s+\.byte\s+46\s+\.byte\s+233)\s*\n(?=\s*\.long\s+0\s*\n)"
 )
 _KEY_OBJECT = (

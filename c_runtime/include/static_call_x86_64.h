@@ -81,9 +81,11 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 /* Every call through a pointer in data: for programs that may write no text when they update. */
 #define __SC_JUMP(symbol) __SC_JUMP_BYTES ".long 0\n\t"
 #define __SC_RETURN __SC_JUMP_BYTES ".long 0\n\t"
-#define __SC_SLOT_NULL(name) __extension__(static_call_fn)((char *)&STATIC_CALL_TRAMP(name) + 14)
+#define __SC_BY_SLOT "1"
+#define __SC_SLOT_NULL(name) __extension__(static_call_fn)((char *)&STATIC_CALL_TRAMP(name) + __SC_RETURN_AT)
 #else
 #define __SC_RETURN __SC_JUMP_BYTES ".long 6\n\t"
+#define __SC_BY_SLOT "0"
 #define __SC_SLOT_NULL(name) (static_call_fn)0
 #define __SC_JUMP(symbol) __SC_JUMP_BYTES ".reloc ., R_X86_64_PLT32, " symbol " - 4\n\t.long 0\n\t"
 #endif
@@ -98,18 +100,31 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
  * trampoline's by which sites of all objects know it; the constant
  * word before each GOTPCREL keeps linkers from taking the table for a `mov` that they could relax (they look at
  * the byte two before it for 0x8b: binutils elf_x86_64_convert_load_reloc, gold).
+ *
+ * Under -fcf-protection an endbr64 stands before the word: a PLT entry or a pointer may lead here, by an indirect
+ * branch. The word keeps its alignment, and the record names it; the symbol is the endbr64.
  */
+#if defined __CET__ && (__CET__ & 1)
+#define __SC_LANDING(name) ".fill 12, 1, 0xcc\n__SCT__" #name ":\n\t.byte 0xf3, 0x0f, 0x1e, 0xfa\n"
+#define __SC_TRAMPOLINE_SIZE "20"
+#define __SC_RETURN_AT 18
+#else
+#define __SC_LANDING(name) "__SCT__" #name ":\n"
+#define __SC_TRAMPOLINE_SIZE "16"
+#define __SC_RETURN_AT 14
+#endif
 #define __SC_TRAMPOLINE(name, jump) \
 	__asm__(".pushsection .text.__SCT__" #name ", \"ax\", @progbits\n\t" \
 		".p2align 4\n\t" \
 		".globl __SCT__" #name "\n\t" \
 		".type __SCT__" #name ", @function\n" \
-		"__SCT__" #name ":\n.L__SCT__" #name ":\n\t" \
+		__SC_LANDING(name) \
+		".L__SCT__" #name ":\n\t" \
 		".cfi_startproc\n\t" jump \
 		".byte 0xff, 0x25\n\t.long __SCS__" #name " - . - 4\n\t" \
 		".byte 0xc3, 0xcc\n\t" \
 		".cfi_endproc\n\t" \
-		".size __SCT__" #name ", 16\n\t" \
+		".size __SCT__" #name ", " __SC_TRAMPOLINE_SIZE "\n\t" \
 		".popsection\n\t" \
 		".pushsection .rodata.__SCT__" #name ", \"a\", @progbits\n" \
 		".L__SCN__" #name ":\n\t.asciz \"" #name "\"\n\t" \
@@ -119,7 +134,7 @@ static __attribute__((__destructor__(101), __used__)) void __static_call_leave(v
 		".long .L__SCT__" #name " - .\n\t" \
 		".long __SCS__" #name " - .\n\t" \
 		".long .L__SCN__" #name " - .\n\t" \
-		".long 0\n\t" \
+		".long " __SC_BY_SLOT "\n\t" \
 		".long __SCK__" #name "@GOTPCREL\n\t" \
 		".long 0\n\t" \
 		".long __SCT__" #name "@GOTPCREL\n\t" \

@@ -70,11 +70,27 @@ static struct static_call_key *key_of(const struct array *tramps, uintptr_t door
 	return at < tramps->count && all[at].door == door ? all[at].key : NULL;
 }
 
-static int gather_tramps(struct array *tramps, const struct __static_call_object *object)
+/*
+ * Whether a rewriter of linked programs (BOLT) moved it: the GOT follows, the records, which are relative to themselves,
+ * do not. A door in another object is an interposed trampoline's or a PLT entry; 4 bytes before are an endbr64. Through
+ * its slot it goes right wherever it runs.
+ */
+static bool is_moved(const struct object *object, const struct key_record *record)
 {
-	const struct key_record *record = object->keys, *end = object->keys_end;
+	uintptr_t tramp = RECORD_ADDRESS(record->tramp), door = (uintptr_t)RECORD_SLOT(record->door);
+
+	return !record->by_slot && door >= object->start && door < object->end && door != tramp && door != tramp - 4;
+}
+
+static int gather_tramps(struct array *tramps, const struct object *object)
+{
+	const struct key_record *record = object->tables->keys, *end = object->tables->keys_end;
+	bool moved = false;
 	int error = array_reserve(tramps, tramps->count + (size_t)(end - record), sizeof(struct tramp));
 
+	/* One that was moved speaks for all: an exported one's door may be elsewhere. */
+	for (const struct key_record *each = record; each < end; each++)
+		moved |= is_moved(object, each);
 	for (; !error && record < end; record++)
 		((struct tramp *)tramps->items)[tramps->count++] = (struct tramp){
 			.address = RECORD_ADDRESS(record->tramp),
@@ -82,7 +98,8 @@ static int gather_tramps(struct array *tramps, const struct __static_call_object
 			.door = (uintptr_t)RECORD_SLOT(record->door),
 			.slot = (static_call_fn *)RECORD_ADDRESS(record->slot),
 			.name = (const char *)RECORD_ADDRESS(record->name),
-			.object = object,
+			.object = object->tables,
+			.moved = moved && !record->by_slot,
 		};
 	return error;
 }
@@ -145,7 +162,7 @@ static int gather(struct tables *next)
 
 	for (size_t i = 0; i < state.objects.count && !error; i++)
 		if (objects[i].tables)
-			error = gather_tramps(&next->tramps, objects[i].tables);
+			error = gather_tramps(&next->tramps, &objects[i]);
 	if (!error)
 		error = array_sort(&next->tramps, sizeof(struct tramp), compare_doors);
 	for (size_t i = 0; i < state.objects.count && !error; i++)

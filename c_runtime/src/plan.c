@@ -100,6 +100,9 @@ static int plan_tramp(const struct tramp *tramp, static_call_fn func)
 {
 	uintptr_t operand = (uintptr_t)func;
 
+	if (tramp->moved)
+		return fail(-EOPNOTSUPP, "the program was rewritten after it was linked (BOLT): what runs is not what can be changed",
+			    tramp->address, tramp->key);
 	if ((state.policy.constraints & WITHOUT_TEXT) || (func && !insn_reaches(tramp->address + WORD, operand)))
 		operand = tramp->address + TRAMP_FAR;
 	else if (!func)

@@ -251,8 +251,13 @@ static int protect(struct range *range, bool open)
 	/* Open from before the call to after the one that closes it, whenever the thread is killed. */
 	range->open = true;
 	if (mprotect((void *)range->start, range->end - range->start, protection)) {
+		int error = -errno;
+
+		/* What it did before it failed is undone. */
+		if (open)
+			(void)mprotect((void *)range->start, range->end - range->start, range->protection);
 		range->open = !open;
-		return -errno;
+		return error;
 	}
 	range->open = open;
 	return 0;
@@ -290,6 +295,8 @@ static struct span text_of(const struct range *range)
 
 static void settle(const struct range *range)
 {
+	if (range->protection != TEXT || range->start == range->end || range->open)
+		return;
 	for (unsigned i = 0; i < state.island_count; i++) {
 		struct span *island = &state.islands[i];
 
@@ -305,34 +312,55 @@ static void settle(const struct range *range)
 		(void)join_islands(text_of(range));
 }
 
-static int open_range(struct range *range)
+/* From the first one on, in which any is to be opened; the one that could not be, in `refused`. */
+static int open_all(int protection, struct range *refused)
 {
-	int error;
+	struct range *all = state.ranges.items;
+	int error = 0;
 
-	if (range->protection == TEXT)
-		settle(range);
-	error = protect(range, true);
-	/* Too many mappings: fewer are needed where all of the text is one. */
-	if (error == -ENOMEM && range->protection == TEXT && !join_islands(text_of(range)))
-		error = protect(range, true);
+	for (size_t i = 0; i < state.ranges.count && !error; i++) {
+		if (all[i].protection == protection)
+			error = protect(&all[i], true);
+		*refused = all[i];
+	}
+	return error;
+}
+
+static int close_all(int protection)
+{
+	struct range *all = state.ranges.items;
+	int error = 0;
+
+	for (size_t i = 0; i < state.ranges.count; i++) {
+		int now = !protection || all[i].protection == protection ? protect(&all[i], false) : 0;
+
+		error = error ? error : now;
+	}
 	return error;
 }
 
 static int ranges_open(int protection)
 {
 	struct maps maps = MAPS_CLOSED;
+	struct range refused = { 0, 0, 0, false };
+	size_t count = state.ranges.count;
 	int error = 0;
 
-	for (size_t i = 0, count = state.ranges.count; i < count && !error; i++)
-		if (((struct range *)state.ranges.items)[i].protection == protection && !((struct range *)state.ranges.items)[i].open)
-			error = leave_writable(&maps, i);
-	maps_close(&maps);
-	for (size_t i = 0; i < state.ranges.count && !error; i++) {
-		struct range *range = (struct range *)state.ranges.items + i;
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct range *range = (const struct range *)state.ranges.items + i;
 
-		if (range->protection == protection && !range->open && range->start < range->end)
-			error = open_range(range);
+		if (range->protection == protection && !range->open)
+			error = leave_writable(&maps, i);
 	}
+	maps_close(&maps);
+	/* Before any is open: where islands are joined their text is closed. */
+	for (size_t i = 0; i < state.ranges.count && !error && protection == TEXT; i++)
+		settle((const struct range *)state.ranges.items + i);
+	if (!error)
+		error = open_all(protection, &refused);
+	/* Too many mappings: fewer are needed where all of the text is one. */
+	if (error == -ENOMEM && protection == TEXT && !close_all(TEXT) && !join_islands(text_of(&refused)))
+		error = open_all(protection, &refused);
 	return error;
 }
 
@@ -355,15 +383,7 @@ static int ranges_reopen(bool killed)
 
 static int ranges_close(void)
 {
-	struct range *all = state.ranges.items;
-	int error = 0;
-
-	for (size_t i = 0; i < state.ranges.count; i++) {
-		int now = protect(&all[i], false);
-
-		error = error ? error : now;
-	}
-	return error;
+	return close_all(0);
 }
 
 static bool ranges_are_open(void)

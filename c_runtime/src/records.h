@@ -21,7 +21,7 @@ struct key_record {
 	int32_t tramp;
 	int32_t slot;
 	int32_t name; /* a string */
-	uint32_t constant;
+	uint32_t by_slot; /* 1: with -DSTATIC_CALL_SLOTS, its calls go by the slot for good */
 	int32_t key;
 	uint32_t constant2;
 	int32_t door;

@@ -219,6 +219,7 @@ struct tramp {
 	static_call_fn *slot;
 	const char *name;
 	const struct __static_call_object *object;
+	bool moved; /* what runs is a copy of it that no table names: its object was rewritten after it was linked */
 };
 
 struct tables {

@@ -30,11 +30,11 @@ static int write_memory(uintptr_t address, const void *bytes, unsigned size)
 	ssize_t written;
 
 	if (!is_memory())
-		return -EBADF;
+		return fail(-EBADF, "/proc/self/mem was closed by somebody else", address, NULL);
 	written = pwrite(memory, bytes, size, (off_t)address);
-	if (written < 0)
-		return -errno;
-	return written == (ssize_t)size ? 0 : -EIO;
+	if (written == (ssize_t)size)
+		return 0;
+	return fail(written < 0 ? -errno : -EIO, "a write to /proc/self/mem was refused", address, NULL);
 }
 
 static void stores_done(void)

@@ -40,8 +40,12 @@ static void sync_choose(void)
 
 static int by_signal(void)
 {
+	int error = interrupt_threads();
+
 	COUNT(signalled, 1);
-	return interrupt_threads();
+	if (error == -EBUSY)
+		return fail(error, "a thread blocks SIGTRAP, which was to synchronise it", 0, NULL);
+	return error ? fail(error, "a thread could not be sent the signal that was to synchronise it", 0, NULL) : 0;
 }
 
 static int sync_cores(void)
@@ -56,7 +60,7 @@ static int sync_cores(void)
 	if (error == -EPERM && !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE))
 		error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE);
 	sync_refused |= error;
-	return error;
+	return error ? fail(error, "membarrier, which synchronises the other cores, was refused", 0, NULL) : 0;
 }
 
 static int sync_cores_somehow(void)

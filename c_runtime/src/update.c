@@ -127,14 +127,12 @@ static int carry_out(void)
 {
 	int error = store_slots(false), step;
 
+	if (!error)
+		error = poke_all();
+	if (!error)
+		error = store_keys(false);
 	if (error)
-		return fail(error, "a slot could not be written", 0, NULL);
-	error = poke_all();
-	if (error)
-		return fail(error, "core synchronisation (-EBUSY: a thread blocks SIGTRAP) or a write of text was refused", 0, NULL);
-	error = store_keys(false);
-	if (error)
-		return fail(error, "a key could not be written", 0, NULL);
+		return error;
 	error = close_pages();
 	if (!error)
 		return 0;
