@@ -120,8 +120,8 @@ _BEHIND = rb"\s*\n\.Lse\w*:"
 # Behind a call whose return address clang then looks for below the stack: without one it spoils the stack pointer.
 _CHECKED = rb"[^\n]*\n\.Lslh_ret_addr\d+:"
 
-# A trampoline that jumps through its slot: gcc hands on the words of the header, clang prints its own. Before the jump
-# an endbr64, with -fcf-protection.
+# A trampoline that jumps through its slot, behind an endbr64 under -fcf-protection: gcc hands on the words of the
+# header, clang prints its own.
 _SLOT_JUMP = (
     rb'"?:\s*(?:\.byte\s+(?:0xf3, 0x0f, 0x1e, 0xfa|243\s+\.byte\s+15\s+\.byte\s+30\s+\.byte\s+250)\s*)?'
     rb'"?\.L__SCT__[^\n]*:\s*\.cfi_startproc\s*'

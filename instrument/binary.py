@@ -18,6 +18,7 @@ from instrument.space import Names, Space
 from instrument.tables import Key, Left, Range, Site
 
 _TRAMPOLINE = "__SCT__"
+_ENDBR64 = 4
 _REASONS = ".static_call_reasons"
 RUNTIME = ".static_call_runtime"
 
@@ -90,7 +91,7 @@ def of_image(image: Image) -> Binary:
         keys=tuple(keys),
         sites=tuple(sites),
         left=left,
-        wrong=tuple(_wrong(image, keys, sites, doors)),
+        wrong=(*_wrong(image, keys, sites, doors), *_moved(image, keys)),
         name=_imported(image),
         doors=doors,
         lines=image.lines({site.address for site in sites} | {call.address for call in left}),
@@ -219,6 +220,20 @@ def _relays(names: Names, memory: Memory, found: description.Object, doors: Mapp
 def _wrong(memory: Memory, keys: Sequence[Key], sites: Sequence[Site], doors: Mapping[int, str]) -> Iterator[Wrong]:
     for address, what in tables.disagreements(memory, keys, sites, doors):
         yield Wrong(address, what)
+
+
+def _moved(image: Image, keys: Sequence[Key]) -> Iterator[Wrong]:
+    """Trampolines that a rewriter of linked files (BOLT) has put elsewhere: the runtime refuses to update their keys.
+
+    4 bytes before a trampoline are its endbr64; a relay is the PLT entry of another object's.
+    """
+    for key in keys:
+        section = image.section_at(key.door)
+        if key.by_slot or section is None or not section.executable or key.door in image.relays:
+            continue
+        if key.door not in (key.trampoline, key.trampoline - _ENDBR64):
+            where = f"trampoline of {key.name} runs at {key.door:#x}"
+            yield Wrong(key.trampoline, f"{where}, which no update changes: the file was rewritten (BOLT)")
 
 
 def _reasons(data: bytes) -> dict[str, tuple[str, ...]]:

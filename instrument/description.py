@@ -88,7 +88,7 @@ def find(mappings: Sequence[space.Mapping], memory: Memory) -> list[int]:
 def read(memory: Memory, address: int) -> Runtime:
     """Raises UnknownVersionError, and Unreadable for a description that leads nowhere."""
     fields = words(memory, address, _WORDS)
-    _, _, _, version, statistics, counters, failure, *policy, objects, size, sealed, folding, trusting, leads = fields
+    _, _, _, version, statistics, counters, failure, *policy, objects, size, sealed, folding, trusting, _ = fields
     if version != VERSION:
         raise UnknownVersionError(f"its runtime describes itself by version {version}, this tool knows {VERSION}")
     numbers = words(memory, statistics, min(counters, 256))

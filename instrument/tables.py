@@ -32,8 +32,8 @@ TRAMP_SIZE, TRAMP_FAR, TRAMP_RETURN = 16, 8, 14
 class Key:
     """A record of __static_call_keys. `leads` is where the trampoline's jump goes; None for other bytes.
 
-    `door` is the trampoline as other objects know it. `target` is what the key's variable holds, `aim` what the slot
-    does: 0 is NULL, None what cannot be read.
+    `door` is the trampoline as other objects know it; `by_slot`: its calls go by the slot for good. `target` is what
+    the key's variable holds, `aim` what the slot does: 0 is NULL, None what cannot be read.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Key:
     target: int | None
     aim: int | None
     leads: int | None
+    by_slot: bool = False
 
     @property
     def changing(self) -> bool:
@@ -148,6 +149,7 @@ def _key(memory: Memory, at: int, fields: tuple[int, ...]) -> Key:
         target=_pointer_or_none(memory, address),
         aim=0 if aim == trampoline + TRAMP_RETURN else aim,
         leads=_jump(_bytes(memory, trampoline, TRAMP_SIZE), trampoline, slot),
+        by_slot=bool(fields[3]),
     )
 
 

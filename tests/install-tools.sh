@@ -19,6 +19,8 @@ need qemu-aarch64 qemu-user
 need qemu-x86_64 qemu-user
 need gdb gdb
 need perf linux-perf
+need strace strace
+need llvm-bolt-19 bolt-19
 need valgrind valgrind
 need cppcheck cppcheck
 need clang-tidy-19 clang-tidy-19

@@ -26,7 +26,9 @@ def variables(program: Path, runtime: Path) -> dict[str, str]:
 def test_writes_to_data_steer_nothing(form: tuple[str, str], when: str, tmp_path: Path) -> None:
     out = rewritten(tmp_path / "out", "attack.c", form=form)
     runtime = runtime_object("gcc-12", "-O1")
-    program = compiled("gcc-12", "-O1", out / "attack.c", runtime, "-Wl,-z,now", "-pthread", "-o", tmp_path / "attack")
+    program = compiled(
+        "gcc-12", "-O1", out / "attack.c", runtime, "-Wl,-z,now", "-pthread", "-o", tmp_path / "attack"
+    )
     found = variables(program, runtime)
     assert {"__static_call_state", "statistics", "failure", "holder", "references"} <= found.keys()
     said = facts(program, when, *found.values())
@@ -36,7 +38,7 @@ def test_writes_to_data_steer_nothing(form: tuple[str, str], when: str, tmp_path
 
 
 def test_no_code_pointer_is_in_writable_memory(tmp_path: Path) -> None:
-    """By the relocations of the object that programs link: nothing in .data or .bss leads to a function or a table."""
+    """By the relocations of the object that programs link: nothing in .data or .bss leads anywhere."""
     for compiler in ("gcc-12", "clang-19"):
         said = run(["readelf", "-rW", runtime_object(compiler, "-O2", "-fPIC")])
         sections = re.findall(r"^Relocation section '\.rela(\.data\S*|\.bss\S*|\.tdata\S*)'", said, re.M)
