@@ -25,7 +25,7 @@ LIBRARY_BUILD ?= build/lib
 static_call_version := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' instrument/__init__.py)
 static_call_so := libstaticcall.so.$(static_call_version)
 # Of the ABI, which is not the version: it changes when a symbol or a record of staticcall.map's users changes.
-static_call_soname := libstaticcall.so.0
+static_call_soname := libstaticcall.so.1
 static_call_headers := $(wildcard c_runtime/include/*.h)
 static_call_pages := instrument.1 $(shell sed -n 's/^    "\([a-z]*\)": Command.*/instrument-\1.1/p' instrument/commands.py)
 static_call_places = $(DESTDIR)$(PREFIX)$(BINDIR)$(LIBDIR)$(INCLUDEDIR)$(DATADIR)$(MANDIR)$(TOOLDIR)$(PYTHON)

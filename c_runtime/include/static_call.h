@@ -39,8 +39,8 @@
  *     -EINVAL      bytes stand at a call that nobody of us wrote
  *     -EBUSY       some thread blocks SIGTRAP, and this change cannot be made without it
  *     -EDEADLK     the thread is in an update already (in the handler of a fault of the update itself)
- *     -EOPNOTSUPP  the protocol that was asked for cannot make this change
- *     -EXDEV       the keys of one transaction belong to different copies of the runtime
+ *     -EOPNOTSUPP  the protocol that was asked for cannot make this change, or the program was rewritten (BOLT)
+ *     -EXDEV       a key belongs to a copy of the runtime that the others cannot speak to
  * A change that one store cannot make goes by int3, and the kernel kills a thread that runs into one with SIGTRAP
  * blocked: who blocks it for a moment only, after the look, is not seen. So handlers and threads that call through keys
  * keep it open (sigdelset), or the program says STATIC_CALL_PROTOCOL=atomic. And a library that has a key's target and no
@@ -67,13 +67,12 @@ struct static_call_change {
 struct __static_call_object;
 /**
  * One key. `func` is what the key calls; it is written last in an update and must be read atomically. `object` is
- * what the runtime knows of the executable or library that defines the key, NULL where calls go through the pointer:
- * whoever updates a key, when its object has not been initialised yet or with another copy of the runtime, goes to
- * the right place.
+ * the executable or library that defines the key, NULL where calls go through the pointer: it leads an update to the
+ * runtime, also before the object has been initialised.
  */
 struct static_call_key {
 	static_call_fn func;
-	struct __static_call_object *object;
+	const struct __static_call_object *object;
 };
 
 /** Changes that are to happen together. Of two of one key the later one counts. Not for several threads at once. */

@@ -28,7 +28,7 @@ def rt(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 @pytest.mark.parametrize("protocol", ["auto", "int3-push", "int3-resume"])
 @pytest.mark.parametrize("form", [ALIGNED, COMPACT], ids="-".join)
 def test_fork_holds_nothing(form: tuple[str, str], protocol: str, rt: Runtime, tmp_path: Path) -> None:
-    """No lock, so no order of locks; threads that a fork handler starts have no signal blocked; the child is whole."""
+    """No lock, so no order of locks; threads that a fork handler starts block no signal; the child is whole."""
     library = compiled(
         "gcc-12", "-fPIC", "-shared", HERE / "nb_fork_lib.c", "-pthread", "-o", tmp_path / "libpool.so"
     )

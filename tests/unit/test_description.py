@@ -41,7 +41,7 @@ def test_enumerations_are_the_headers(enum: str, prefix: str, known: tuple[str, 
 
 
 def described(version: int = 2) -> Bytes:
-    """A description at 0x100, its statistics at 0x200, at 0x400 an array of two objects, the second without tables."""
+    """A description at 0x100, its statistics at 0x200, at 0x400 two objects, the second without tables."""
     memory = Bytes()
     settings = (0x340, 0x480 - 4 * 24, 0x344, 0x345, 0x348, 32, 0x360, 0x364, 0x368, 0x346)
     memory.put(
