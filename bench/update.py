@@ -152,6 +152,22 @@ def per_site(report: Report, few: int, many: int) -> list[Figure]:
     return made
 
 
+FLOORS = {"auto": "floor, 1 syncs", "int3-push": "floor, 3 syncs"}
+
+
+def over_the_floor(report: Report) -> list[Goal]:
+    """An update beside the system calls that it cannot do without, in the same run."""
+    made = []
+    for sites, most in ((1, 1.5), (100, 2.0)):
+        found = {}
+        for way, floor in FLOORS.items():
+            case = "aligned: target, 0 busy threads"
+            found[way] = report.find(case, way, sites).value / report.find(case, floor, sites).value
+        said = ", ".join(f"{way} {ratio:.2f}" for way, ratio in found.items())
+        made.append(Goal(f"{sites} sites, idle: at most {most} times the floor", max(found.values()) <= most, said))
+    return made
+
+
 def goals(report: Report, synchronisations: dict[str, set[int]], sites: list[Figure]) -> list[Goal]:
     most = max(max(counts) for counts in synchronisations.values())
     worst = max(sites, key=lambda one: one.value)
@@ -176,6 +192,7 @@ def goals(report: Report, synchronisations: dict[str, set[int]], sites: list[Fig
             not lost,
             f"{lost} of {len(ours)} below; least {least.ratio:.3f}: {least.case}",
         ),
+        *over_the_floor(report),
     ]
 
 

@@ -3,12 +3,19 @@
  *     update ROUNDS    "SITES|THREADS|CHANGE|PROTOCOL|ROUND|NS|SYNCHRONISATIONS" for each update
  *
  * Every protocol has its turn in each round, but int3-resume only where targets alone change: its sites stay calls.
- * "pointer store": what a program without static calls would do.
+ * "pointer store": what a program without static calls would do. "floor": the system calls that no update of read-only
+ * keys and text can do without, two pairs of mprotect and a synchronisation, or three for int3.
  */
+#define _GNU_SOURCE
 #include "busy.h"
 #include "update_keys.h"
 
+#include <linux/membarrier.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void first(void) {}
 void second(void) {}
@@ -79,6 +86,22 @@ static void store(const struct what *what, int round)
 	printf("%s|%d|target|pointer store|%d|%.0f|0\n", what->sites, what->threads, round, now() - began);
 }
 
+/* A page of keys and one of text, as the runtime leaves them: mappings of their own after the first update. */
+static void floor_of(const struct what *what, int syncs, int round)
+{
+	void *key = (void *)((uintptr_t)&STATIC_CALL_KEY(one) & ~4095ul);
+	void *text = (void *)((uintptr_t)STATIC_CALL_TRAMP_ADDR(one) & ~4095ul);
+	double began = now(), took;
+	int failed = mprotect(key, 4096, PROT_READ | PROT_WRITE) | mprotect(text, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+
+	for (int i = 0; i < syncs; i++)
+		failed |= (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+	failed |= mprotect(text, 4096, PROT_READ | PROT_EXEC) | mprotect(key, 4096, PROT_READ);
+	took = now() - began;
+	if (!failed)
+		printf("%s|%d|target|floor, %d syncs|%d|%.0f|%d\n", what->sites, what->threads, syncs, round, took, syncs);
+}
+
 static void measure(const struct what *what, void (*run)(void), int rounds)
 {
 	int count = what->other ? 5 : 4;
@@ -90,6 +113,10 @@ static void measure(const struct what *what, void (*run)(void), int rounds)
 			once(what, round % 2 ? count - 1 - i : i, round);
 		if (what->other && what->key == &STATIC_CALL_KEY(one))
 			store(what, round);
+		if (what->other && (what->key == &STATIC_CALL_KEY(one) || what->key == &STATIC_CALL_KEY(hundred))) {
+			floor_of(what, 1, round);
+			floor_of(what, 3, round);
+		}
 	}
 	busy_end();
 }

@@ -164,17 +164,18 @@ LOOP = """\
 /* Every synchronisation takes a while, in which the int3s of an update stay. */
 long syscall(long number, ...)
 {
-	long result, a[3];
+	long result, a[6];
 	va_list list;
 
 	va_start(list, number);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, long);
 	va_end(list);
 	if (number == SYS_membarrier)
 		usleep(3000);
+	register long fourth __asm__("r10") = a[3], fifth __asm__("r8") = a[4], sixth __asm__("r9") = a[5];
 	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2])
-		: "rcx", "r11", "memory");
+		, "r"(fourth), "r"(fifth), "r"(sixth) : "rcx", "r11", "memory");
 	return result;
 }
 int __attribute__((__noinline__)) one(int x) { return x + 1; }
