@@ -277,6 +277,8 @@ static void remove_object(const struct __static_call_object *tables)
 	if (!object)
 		return;
 	library_leaves(object);
+	if (state.sealed)
+		return;
 	index_forget(object);
 	if (array_open(&state.objects))
 		return;
@@ -298,7 +300,7 @@ static void object_leave(const struct __static_call_object *tables)
 	object = object_of(tables);
 	/* The executable goes only with the process. What destructors of its libraries update then must still be whole. */
 	over |= object && object->program;
-	if (!over && !state.sealed)
+	if (!over)
 		remove_object(tables);
 	update_end(&guard);
 }
