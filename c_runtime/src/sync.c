@@ -70,5 +70,5 @@ static int sync_cores_somehow(void)
 	if (!error || sync_by_signal)
 		return error;
 	error = trap_install();
-	return error ? error : by_signal();
+	return error ? fail(error, "sigaction was refused", 0, NULL) : by_signal();
 }

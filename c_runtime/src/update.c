@@ -180,7 +180,7 @@ static int update_repair(void)
 		return fail(error, "an interrupted update could not be put back: mprotect was refused", 0, NULL);
 	error = error ? 0 : put_back();
 	if (error)
-		return fail(error, "an interrupted update could not be put back: a write was refused", 0, NULL);
+		return error;
 	error = close_pages();
 	if (!error) {
 		end();
