@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,8 +20,14 @@
 /* The thread that has it, and whether others may wait. */
 #define WAITED 0x80000000u
 static unsigned holder;
-/* Whether this thread has it. */
-static __thread bool holding __attribute__((tls_model("initial-exec")));
+/* The same as libc knows it, which a fork does not change. Not in a __thread: libraries with one run out of its room. */
+static pthread_t holding;
+
+/* A page that the kernel clears in a child's copy (Linux 4.14), however it was made: fork(), _Fork(), clone(). */
+static union {
+	bool ours;
+	char page[PAGE];
+} family __attribute__((__aligned__(4096)));
 
 static unsigned self(void)
 {
@@ -85,6 +92,21 @@ static void guard_end(const struct guard *guard)
 	pthread_setcancelstate(guard->cancellation, NULL);
 }
 
+static bool is_holding(void)
+{
+	return __atomic_load_n(&holder, __ATOMIC_RELAXED) && pthread_equal(holding, pthread_self());
+}
+
+/* In a child: of the other threads none is there, neither in the handler nor in an update. */
+static void adopt(void)
+{
+	if (__atomic_exchange_n(&family.ours, true, __ATOMIC_RELAXED))
+		return;
+	trap_forked();
+	stores_done();
+	__atomic_store_n(&holder, is_holding() ? self() : 0, __ATOMIC_RELAXED);
+}
+
 static int begin_locked(void)
 {
 	int error;
@@ -107,13 +129,14 @@ static int update_begin(struct guard *guard)
 
 	lock_init();
 	guard_begin(guard);
+	adopt();
 	error = lock();
 	if (!error) {
+		holding = pthread_self();
 		error = begin_locked();
 		if (error)
 			unlock();
 	}
-	holding |= !error;
 	if (error)
 		guard_end(guard);
 	return error;
@@ -123,7 +146,6 @@ static void update_end(const struct guard *guard)
 {
 	if (!state.sealed)
 		state_close();
-	holding = false;
 	unlock();
 	guard_end(guard);
 }
@@ -134,13 +156,13 @@ static void update_end(const struct guard *guard)
  */
 static void fork_child(void)
 {
+	bool held = __atomic_load_n(&holder, __ATOMIC_RELAXED) && !is_holding();
 	struct guard guard;
 
-	trap_forked();
-	stores_done();
-	if (holding)
-		__atomic_store_n(&holder, self(), __ATOMIC_RELAXED);
-	else if (__atomic_load_n(&holder, __ATOMIC_RELAXED) && !update_begin(&guard))
+	/* Also where the kernel clears nothing. */
+	family.ours = false;
+	adopt();
+	if (held && !update_begin(&guard))
 		update_end(&guard);
 }
 
@@ -148,7 +170,12 @@ static void lock_init(void)
 {
 	static bool watching;
 
-	/* pthread_atfork() may allocate, and the allocator be a key whose first call updates it. */
-	if (!__atomic_load_n(&watching, __ATOMIC_RELAXED) && !__atomic_exchange_n(&watching, true, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&watching, __ATOMIC_ACQUIRE))
+		return;
+	/* Before anybody can come to adopt(). */
+	__atomic_store_n(&family.ours, true, __ATOMIC_RELAXED);
+	(void)madvise(&family, sizeof(family), MADV_WIPEONFORK);
+	/* It may allocate, and the allocator be a key whose first call updates it. */
+	if (!__atomic_exchange_n(&watching, true, __ATOMIC_ACQ_REL))
 		pthread_atfork(NULL, NULL, fork_child);
 }

@@ -198,19 +198,14 @@ static unsigned place_of(unsigned count)
  */
 static void chain(int signal, siginfo_t *info, ucontext_t *context, bool from_kernel)
 {
-	/* How often this trap has been handed back. An owner may leave by siglongjmp, so a new trap begins anew. */
-	static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 	const struct sigaction standard = { .sa_handler = SIG_DFL };
 	unsigned count = __atomic_load_n(&state.owner_count, __ATOMIC_ACQUIRE);
 	const struct sigaction *owner = &standard;
 
-	if (from_kernel)
-		depth = 0;
-	if (!depth && count)
+	if (from_kernel && count)
 		owner = &state.owners[place_of(count)];
-	else if (depth == 1 && count > 1)
+	else if (count > 1)
 		owner = &state.owners[0];
-	depth++;
 	take_mask(owner, context);
 	if (owner->sa_flags & SA_SIGINFO)
 		owner->sa_sigaction(signal, info, context);
@@ -218,7 +213,6 @@ static void chain(int signal, siginfo_t *info, ucontext_t *context, bool from_ke
 		owner->sa_handler(signal);
 	else if (owner->sa_handler == SIG_DFL || info->si_code > 0) /* the kernel ignores SIG_IGN for its own traps */
 		default_action(info, context);
-	depth--;
 }
 
 static void on_trap(int signal, siginfo_t *info, void *opaque)
