@@ -243,31 +243,32 @@ static void object_enter(const struct __static_call_object *tables)
 	library_arrives(tables);
 }
 
-static void objects_enter(const struct static_call_change *changes, size_t count)
+/* The first change from there on whose key belongs to an object that is not known; `count` where there is none. */
+static size_t next_unknown(const struct static_call_change *changes, size_t at, size_t count)
 {
 	const struct __static_call_object *last = NULL;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct __static_call_object *tables = changes[i].key->object;
+	for (; at < count; at++) {
+		const struct __static_call_object *tables = changes[at].key->object;
 
 		if (tables && tables != last && !object_of(tables))
-			object_enter(tables);
+			break;
 		last = tables;
 	}
+	return at;
+}
+
+static void objects_enter(const struct static_call_change *changes, size_t count)
+{
+	for (size_t at = 0; (at = next_unknown(changes, at, count)) < count; at++)
+		object_enter(changes[at].key->object);
 }
 
 static int objects_check(const struct static_call_change *changes, size_t count)
 {
-	const struct __static_call_object *last = NULL;
+	size_t at = next_unknown(changes, 0, count);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct __static_call_object *tables = changes[i].key->object;
-
-		if (tables && tables != last && !object_of(tables))
-			return fail(-EXDEV, "the key belongs to another copy of the runtime", 0, changes[i].key);
-		last = tables;
-	}
-	return 0;
+	return at == count ? 0 : fail(-EXDEV, "the key belongs to another copy of the runtime", 0, changes[at].key);
 }
 
 static void remove_object(const struct __static_call_object *tables)

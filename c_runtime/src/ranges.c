@@ -15,8 +15,6 @@
 
 #define TEXT (PROT_READ | PROT_EXEC)
 #define DATA PROT_READ
-/* Gaps up to this are opened too: a page costs less than a call and a mapping of its own. */
-#define GAP (16 * PAGE)
 #define ISLANDS (sizeof(state.islands) / sizeof(*state.islands))
 
 /* ---- which pages ------------------------------------------------------------------------------------------------ */
@@ -33,15 +31,10 @@ static int append(struct array *array, struct range range)
 	return 0;
 }
 
-static struct range *last_of(const struct array *array)
-{
-	return array->count ? (struct range *)array->items + (array->count - 1) : NULL;
-}
-
 /* The pages of some bytes. Neighbours mostly come one after the other. */
 static int found(uintptr_t start, uintptr_t end, int protection)
 {
-	struct range *last = last_of(&state.found);
+	struct range *last = state.found.count ? (struct range *)state.found.items + (state.found.count - 1) : NULL;
 
 	start &= ~(PAGE - 1);
 	end = (end + PAGE - 1) & ~(PAGE - 1);
@@ -103,13 +96,17 @@ static int find_text(void)
 	return error;
 }
 
-/* Whether both lie in one segment of one object, so that what is between them is like them. */
-static bool are_of_one_segment(const struct range *a, const struct range *b)
+/* Whether b, behind a, is to be opened with it: they touch, or lie so near in one segment, so that the gap is like them. */
+static bool are_one(const struct range *a, const struct range *b, uintptr_t gap)
 {
 	const struct object *object = object_at(a->start);
 	struct span segment;
 
-	if (!object || a->protection != b->protection)
+	if (a->protection != b->protection)
+		return false;
+	if (b->start <= a->end)
+		return true;
+	if (!object || b->start - a->end > gap)
 		return false;
 	segment = a->protection == TEXT ? object_text(object, a->start) : object_relro(object, a->start);
 	return b->end <= segment.end;
@@ -125,7 +122,7 @@ static int merge_found(uintptr_t gap)
 		return 0;
 	now = all[0];
 	for (size_t i = 1; i < state.found.count; i++) {
-		if (all[i].start <= now.end || (all[i].start - now.end <= gap && are_of_one_segment(&now, &all[i]))) {
+		if (are_one(&now, &all[i], gap)) {
 			now.end = all[i].end > now.end ? all[i].end : now.end;
 		} else {
 			int error = append(&state.ranges, now);
@@ -153,12 +150,6 @@ static void forget_closed(void)
 			all[i].end = all[i].start;
 }
 
-static int find_with(uintptr_t gap)
-{
-	forget_closed();
-	return merge_found(gap);
-}
-
 static int ranges_find(void)
 {
 	size_t left;
@@ -175,8 +166,10 @@ static int ranges_find(void)
 	if (!error)
 		error = merge_found(GAP);
 	/* So many calls and mappings cost more than all that lies between. */
-	if (!error && state.ranges.count - left > ISLANDS)
-		error = find_with(UINTPTR_MAX);
+	if (!error && state.ranges.count - left > ISLANDS) {
+		forget_closed();
+		error = merge_found(UINTPTR_MAX);
+	}
 	return error;
 }
 
@@ -312,7 +305,7 @@ static void settle(const struct range *range)
 		(void)join_islands(text_of(range));
 }
 
-/* From the first one on, in which any is to be opened; the one that could not be, in `refused`. */
+/* 0 or -errno, and in `refused` the one that could not be opened. */
 static int open_all(int protection, struct range *refused)
 {
 	struct range *all = state.ranges.items;

@@ -48,6 +48,8 @@
 #include "../include/static_call_object.h"
 
 #define PAGE ((uintptr_t)4096)
+/* Gaps up to this between what is opened are opened too: a page costs less than a call and a mapping of its own. */
+#define GAP (16 * PAGE)
 
 /* Valgrind runs one thread at a time, and must be told that text has changed. */
 #if defined __has_include && __has_include(<valgrind/valgrind.h>)

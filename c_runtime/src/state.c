@@ -83,14 +83,13 @@ static void state_fence(void)
 /* With the page of the address, if it is read-only after relocation and not far. */
 static struct span widened(struct span open, struct span relro, uintptr_t address)
 {
-	const uintptr_t near = 16 * PAGE;
 	uintptr_t page = address & ~(PAGE - 1);
 
 	if (address < relro.start || address >= relro.end)
 		return open;
-	if (page < open.start && open.start - page <= near)
+	if (page < open.start && open.start - page <= GAP)
 		open.start = page;
-	if (page >= open.end && page - open.end < near)
+	if (page >= open.end && page - open.end < GAP)
 		open.end = page + PAGE;
 	return open;
 }

@@ -35,7 +35,8 @@ def test_fork_holds_nothing(form: tuple[str, str], protocol: str, rt: Runtime, t
     out = rewritten(tmp_path / "out", "nb_fork.c", "thr_run.h", "obj_check.h", form=form)
     link = (rt.object, library, f"-Wl,-rpath,{tmp_path}", "-pthread")
     program = compiled("gcc-12", out / "nb_fork.c", *link, "-o", tmp_path / "nb_fork")
-    ran(program, "60", STATIC_CALL_PROTOCOL=protocol)
+    for how in ("fork", "_Fork"):
+        ran(program, "60", how, STATIC_CALL_PROTOCOL=protocol)
 
 
 # ---- two runtimes -----------------------------------------------------------------------------------------------
