@@ -16,12 +16,14 @@ from instrument.diagnostics import Finding, InstrumentError
 from instrument.inputs import Inputs
 from instrument.meant import meant
 from instrument.suggest import find, listing, patch, profile, rank, tree
+from instrument.suggest.census import census
 from instrument.suggest.check import Checker
 from instrument.suggest.elsewhere import elsewhere
 from instrument.suggest.missed import missed
 from instrument.suggest.model import Candidate
 from instrument.suggest.project import Project
 from instrument.suggest.rank import Ranked
+from instrument.suggest.units import Units
 
 _ABOUT = """\
 Finds function pointers of the program that are called often and assigned rarely, and shows how each would become a
@@ -118,10 +120,13 @@ def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> None:
         found = inputs.with_headers(found, commands, paths.INCLUDE_DIR, out, arguments.jobs)
     sources, others = find.contents_of(found)
     project = Project(sources, others)
+    units = Units(found, commands, sources, arguments.jobs)
+    if not arguments.no_check:
+        project.census = census(units, project.sources, project.names)
     candidates = find.candidates(project)
     order = rank.ranked(candidates, rank.called(sources.values()), counted)
     if not arguments.no_check:
-        checked = Checker(found, commands, sources, arguments.jobs).checked([r.candidate for r in order])
+        checked = Checker(units, sources, frozenset(project.census.seen)).checked([r.candidate for r in order])
         order = rank.ranked(checked, rank.called(sources.values()), counted)
     if counted and order and not any(r.calls for r in order):
         what = "the profile has none of these calls: is it of this program, built with -g?"
@@ -189,8 +194,8 @@ def _show(
         print("\n".join(listing.text(told, prefix)))
     sys.stdout.flush()
     if not arguments.list and not (arguments.apply and not arguments.diff):
-        sys.stdout.buffer.write(b"" if arguments.diff or not after else b"\n")
-        sys.stdout.buffer.writelines(patch.diff(before, after, prefix))
+        blank = b"" if arguments.diff or not after else b"\n"
+        sys.stdout.buffer.write(b"".join([blank, *patch.diff(before, after, prefix)]))
         sys.stdout.buffer.flush()
 
 

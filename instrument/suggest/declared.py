@@ -6,6 +6,7 @@ Knows C's declarations as tree-sitter has them. Must not know what is done with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,9 @@ _DECLARATORS = {
     "attributed_declarator": None,
     "init_declarator": None,
 }
+_INTEGER = re.compile(
+    r"(?:(?:un)?signed|char|short|int|long|_Bool|bool|s?size_t|ptrdiff_t|u?int(?:8|16|32|64|max|ptr)_t|\s)+"
+)
 _CHAIN = 9
 """How many typedefs of typedefs are followed."""
 _NAMES = frozenset(("identifier", "field_identifier", "type_identifier"))
@@ -47,10 +51,12 @@ class Declarator:
 
 @dataclass(frozen=True, slots=True)
 class FunctionType:
-    """`pointer` tells a pointer to a function from a function; `void` that it returns nothing."""
+    """`pointer` tells a pointer to a function from a function; `void` that it returns nothing, `zero` that it returns
+    what a function that returns the integer 0 does as well: an integer or a pointer."""
 
     pointer: bool
     void: bool
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +206,26 @@ def _typedef(source: Source, node: Node, found: Types) -> None:
 def _function_type(source: Source, base: Node, shape: tuple[str, ...], found: Types) -> FunctionType | None:
     """A function, or a pointer to one; nothing else."""
     name = _type_name(source, base)
-    if shape and shape[0] == "function":
-        return FunctionType(False, name == "void" and len(shape) == 1)
-    if shape[:2] == ("pointer", "function"):
-        return FunctionType(True, name == "void" and len(shape) == 2)
+    depth = 1 if shape[:1] == ("function",) else 2 if shape[:2] == ("pointer", "function") else 0
+    if depth:
+        result = shape[depth:]
+        zero = result[:1] == ("pointer",) or (not result and _integer(base, name, found))
+        return FunctionType(depth == 2, name == "void" and not result, zero)
     known = found.function(name) if base.type == "type_identifier" else None
     if known is None or (shape and (shape != ("pointer",) or known.pointer)):
         return None
-    return FunctionType(known.pointer or bool(shape), known.void)
+    return FunctionType(known.pointer or bool(shape), known.void, known.zero)
+
+
+def _integer(base: Node, name: str, found: Types) -> bool:
+    """Whether a type is one of C's integers, of 64 bits at most."""
+    if base.type == "enum_specifier":
+        return True
+    for _ in range(_CHAIN):
+        if name not in found.same:
+            break
+        name = found.same[name]
+    return _INTEGER.fullmatch(name) is not None
 
 
 def _type_name(source: Source, base: Node) -> str:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
+from instrument.model import Place
+from instrument.suggest.accesses import Access
 from instrument.suggest.declared import Variable
 from instrument.suggest.finding import Finding
-from instrument.suggest.project import Occurrence, Project, declaration_of
-from instrument.suggest.uses import Deed, seen_in_macro
+from instrument.suggest.project import Occurrence, Project
+from instrument.suggest.scopes import declaration_of
 
 
 def entities(variables: Sequence[Variable]) -> list[list[Variable]]:
@@ -44,6 +46,7 @@ def places(
     static = "static" in definition(variables).storage
     own = {(v.source.path, v.declarator.name.start_byte) for v in variables}
     others = {v.source.path for v in same} - {v.source.path for v in variables}
+    _strangers(project, found, first.name, first.source.path if static else None, others)
     for path, source in project.sources.items():
         if path in others or first.name not in source.named:
             continue
@@ -51,28 +54,41 @@ def places(
         if static and path != first.source.path:
             if not first.source.path.endswith(".c"):
                 yield from elsewhere  # it is refused as a header's; who uses it shows that it is called
-            elif not path.endswith(".c") and any(not _another(one) for one in elsewhere):
+            elif not path.endswith(".c") and elsewhere:
                 found.refuse("a header names it, which may mean this one", elsewhere[0].place)
         elif static or not _hides(elsewhere, own):
             yield from (one for one in elsewhere if (path, one.word.span.start) not in own)
 
 
-def _another(one: Occurrence) -> bool:
-    return (
-        one.node is None
-        and one.word.line is not None
-        and seen_in_macro(one.source, one.word)[0].deed is Deed.ELSEWHERE
-    )
+def _strangers(project: Project, found: Finding, name: str, own: str | None, others: Set[str]) -> None:
+    """Refuse what is named by text that no edit reaches. `own` is the file that a static variable belongs to."""
+    for stranger in sorted(project.census.strangers.get(name, ()), key=lambda s: (s.path, s.line)):
+        if stranger.main in others or (own is not None and own.endswith(".c") and stranger.main != own):
+            continue
+        if stranger.path not in project.sources:
+            found.refuse(f"{stranger.path}:{stranger.line}, which is no input, names it")
+        elif macro := project.pasting(stranger.path, stranger.line):
+            found.refuse(f"the macro {macro} makes its name by ##", Place(stranger.path, stranger.line, 1))
+        else:
+            found.refuse("a macro makes its name", Place(stranger.path, stranger.line, 1))
 
 
 def _hides(occurrences: Sequence[Occurrence], own: set[tuple[str, int]]) -> bool:
     """Whether a .c file means something of its own by the name: a static function or variable, an enumerator, a
     type."""
     for one in occurrences:
-        declares = declaration_of(one.node) if one.node else None
+        declares = declaration_of(one.view.node) if one.view else None
         if declares is None or (one.source.path, one.word.span.start) in own or not one.source.path.endswith(".c"):
             continue
         words = {one.source.text(c) for c in declares.children if c.type == "storage_class_specifier"}
         if "static" in words or declares.type in ("enumerator", "type_definition"):
             return True
     return False
+
+
+def constness(definitions: Sequence[Variable], calls: Sequence[Access]) -> str:
+    """What a static call of something const is no gain over."""
+    files = {v.source.path for v in definitions if v.declarator.value is not None}
+    if {call.place.path for call in calls} <= files:
+        return "it is const: compilers call what it points to already"
+    return "it is const: compilers that see its definition call what it points to, others with -flto"

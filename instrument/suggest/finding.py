@@ -45,11 +45,11 @@ class Finding:
         value: str = "",
         macro: str | None = None,
     ) -> None:
-        function = function_of(node) if node is not None else None
+        function = function_of(node) if node is not None and macro is None else None
         name = function_name(function) if function is not None else macro
         depth = loops_around(node) if node is not None else 0
         spots = tuple(self.project.spots(macro)) if macro and role is Role.CALL else ()
-        inside = tuple(calls_around(node)) if node is not None else (macro,) if macro else ()
+        inside = tuple(calls_around(node)) if node is not None else ()
         self.uses.append(Use(role, place, tuple(edits), name, depth, value, inside, spots))
 
     def judge(self, value: Value, place: Place) -> None:
@@ -69,9 +69,13 @@ class Finding:
                 self.refuse(f"{path} looks it up by its name")
             self.conditions.append(Doubt("no file but those given uses it, for it is not static"))
         for use in self.uses:
-            if use.edits and (macro := next((name for name in use.inside if name in project.quoting), None)):
+            if use.edits and use.place in project.census.quoted:
+                macro = use.inside[-1] if use.inside else use.function
                 what = f"nothing depends on the text that the macro {macro} makes of its argument, which changes"
                 self.conditions.append(Doubt(what, use.place))
+        if not project.census.taken:
+            what = "no macro means it in other words, for no preprocessor was asked"
+            self.conditions.append(Doubt(what))
         for path in project.naming(first.name):
             self.conditions.append(Doubt(f"{path}, which is no C, does not mean it by its name"))
         for path in project.including(first.source.path):

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 
 from instrument.model import Edit, Span
 from instrument.suggest import spelling
+from instrument.suggest.accesses import Access, accesses
 from instrument.suggest.declared import Variable
-from instrument.suggest.entities import definition, entities, key_of, places
+from instrument.suggest.entities import constness, definition, entities, key_of, places
 from instrument.suggest.finding import Finding
 from instrument.suggest.model import Candidate, Role
-from instrument.suggest.project import Occurrence, Project, declaration_of
-from instrument.suggest.source import function_of, span_of
-from instrument.suggest.uses import Deed, seen, seen_in_macro
-from instrument.suggest.values import value_of
+from instrument.suggest.project import Project
+from instrument.suggest.settle import Pointer, settle
+from instrument.suggest.uses import Deed
+from instrument.suggest.values import Value, value_of
 
 _ATTRIBUTE = re.compile(rb"__attribute|__declspec|\basm\b|__asm|_Alignas|\[\[")
 _THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
@@ -26,6 +27,7 @@ _MEANS = re.compile(
     rb"\b(?:static|extern|const|volatile|_Atomic|__thread|_Thread_local|_Alignas|__attribute\w*|__declspec)\b"
 )
 """What a macro in a declaration may stand for that is no part of the type."""
+_CONST = "it is const"
 _STORAGE = frozenset(("static", "extern"))
 
 
@@ -45,23 +47,34 @@ def candidates(project: Project) -> Iterator[Candidate]:
 def _examined(project: Project, key: str, variables: Sequence[Variable], same: Sequence[Variable]) -> Finding:
     first = definition(variables)
     found = Finding(project, key, first.name, first.source.place(first.declarator.name.start_byte))
-    _declarations(project, found, variables)
-    void = all(v.type and v.type.void for v in variables)
+    types = [v.type for v in variables if v.type]
+    initial = _starts(project, variables)
+    pointer = Pointer(initial, all(t.void for t in types), all(t.zero for t in types))
     for one in places(project, found, variables, same):
-        _occurrence(project, found, one, void)
+        pointer.accesses += accesses(project, one)
+    zero = settle(found, pointer)
+    calls = [access for access in pointer.accesses if access.deed is Deed.CALL]
+    _declarations(project, found, variables, calls, zero)
     found.linkage(first)
     if "static" in first.storage and not found.refusals and not any(use.role is Role.ASSIGN for use in found.uses):
-        null = value_of(first.source, first.declarator.value, project).kind == "null"
-        changing = next((n for u in found.uses for n in u.inside if n in project.makers), None)
-        always = "it is always NULL" if null else "compilers call what it starts with already"
-        found.refuse(f"the macro {changing} may change it" if changing else f"nothing assigns it: {always}")
+        always = "it is always NULL" if initial.kind == "null" else "compilers call what it starts with already"
+        found.refuse(f"nothing assigns it: {always}")
     return found
 
 
 # ---- declarations ---------------------------------------------------------------------------------
 
 
-def _declarations(project: Project, found: Finding, variables: Sequence[Variable]) -> None:
+def _starts(project: Project, variables: Sequence[Variable]) -> Value:
+    """What it starts with: NULL if it does so in some configuration."""
+    valued = [v for v in variables if v.declarator.value is not None]
+    values = [value_of(v.source, v.declarator.value, project) for v in valued]
+    return next((value for value in values if value.kind != "function"), values[0] if values else Value("null"))
+
+
+def _declarations(
+    project: Project, found: Finding, variables: Sequence[Variable], calls: Sequence[Access], zero: bool
+) -> None:
     definitions = [v for v in variables if not v.extern]
     if not definitions:
         found.refuse("no file here defines it")
@@ -69,14 +82,14 @@ def _declarations(project: Project, found: Finding, variables: Sequence[Variable
         found.refuse("several files define it", definitions[-1].source.place(definitions[-1].node.start_byte))
     valued = any(v.declarator.value is not None for v in definitions)
     if len(definitions) > 1 and any(
-        v.declarator.value is None and v.source.conditions(v.node.start_byte) for v in definitions
+        v.declarator.value is None and v.source.arm(v.node.start_byte) for v in definitions
     ):
         found.refuse("its definition depends on the configuration")
     defined = False
     for v in variables:
         place = v.source.place(v.declarator.name.start_byte)
         if why := _unfit(project, v):
-            found.refuse(why, place)
+            found.refuse(constness(definitions, calls) if why is _CONST else why, place)
             continue
         defines = not v.extern and (v.declarator.value is not None or (not valued and not defined))
         if not defines:
@@ -86,7 +99,7 @@ def _declarations(project: Project, found: Finding, variables: Sequence[Variable
             initial = value_of(v.source, v.declarator.value, project)
             if initial.why or initial.kind not in ("function", "null"):
                 found.refuse(initial.why or "it starts with a value that is no function's name", place)
-            text = spelling.define(found.key, v, initial, project)
+            text = spelling.define(found.key, v, initial, zero, project)
         start = min([v.node.start_byte, *(word.span.start for word in v.source.hides(_line(v)))])
         span = Span(start, v.node.end_byte)
         found.use(role, place, None, [Edit(span, text.encode("utf-8", "surrogateescape"))])
@@ -106,7 +119,7 @@ def _unfit(project: Project, v: Variable) -> str | None:
     if not v.declarator.shape or v.declarator.shape == ("pointer",):
         qualifiers |= v.storage & {"const", "volatile", "_Atomic"}
     if "const" in qualifiers:
-        return "it is const: compilers call what it points to already"
+        return _CONST
     if qualifiers & {"volatile", "_Atomic"}:
         return f"it is {'volatile' if 'volatile' in qualifiers else '_Atomic'}"
     if _THREAD.search(text):
@@ -143,42 +156,3 @@ def _unknown(v: Variable) -> bool:
         and base.type == "sized_type_specifier"
         and any(child.type == "type_identifier" for child in base.children)
     )
-
-
-# ---- uses -----------------------------------------------------------------------------------------
-
-
-def _occurrence(project: Project, found: Finding, one: Occurrence, void: bool) -> None:
-    node, source, key = one.node, one.source, found.key
-    if node is None and one.word.line is None:
-        found.refuse("the syntax around it is not understood", one.place)
-        return
-    if node is not None and (declares := declaration_of(node)):
-        local = function_of(declares) is not None and declares.type != "function_definition"
-        found.refuse("a function declares it again" if local else "the name is declared as something else", one.place)
-        return
-    deed = seen(source, node) if node is not None else seen_in_macro(source, one.word)[0]
-    if deed.deed is Deed.ELSEWHERE:
-        return
-    if deed.deed is Deed.REFUSED or deed.span is None:
-        found.refuse(deed.why, one.place)
-    elif deed.deed is Deed.CALL:
-        guard = spelling.guarded(source, node, found.name, project) if node is not None and void else None
-        edits = (
-            spelling.conditional(key, guard, deed.span)
-            if guard
-            else [Edit(deed.span, b"static_call(%b)" % key.encode())]
-        )
-        found.use(Role.CALL, one.place, node, edits, macro=one.word.macro)
-    elif deed.deed is Deed.READ and node is None and project.called(one.word.macro or "", found.name):
-        edits = [Edit(deed.span, b"static_call(%b)" % key.encode())]
-        found.use(Role.CALL, one.place, None, edits, macro=one.word.macro)
-    elif deed.deed is Deed.READ:
-        tested = node is not None and void and spelling.tests_guard(source, node, found.name, project)
-        edits = [] if tested else [Edit(deed.span, b"static_call_query(%b)" % key.encode())]
-        found.use(Role.TEST if tested else Role.READ, one.place, node, edits)
-    else:
-        assert deed.value is not None
-        value = value_of(source, deed.value, project)
-        found.judge(value, one.place)
-        found.use(Role.ASSIGN, one.place, node, spelling.update(key, deed.span, span_of(deed.value)), value.name)

@@ -7,7 +7,7 @@ Knows C's scopes. Must not know what is done with a variable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from instrument.lexer import Word
 from instrument.model import Place, Span
 from instrument.structure import function_name
 from instrument.suggest import declared
+from instrument.suggest.census import Census
 from instrument.suggest.declared import Types, Variable
 from instrument.suggest.model import Spot
-from instrument.suggest.source import Source, ancestors, function_of, loops_around
+from instrument.suggest.scopes import declaration_of, outermost
+from instrument.suggest.source import Source, View, function_of, loops_around
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -34,27 +36,19 @@ _VISIBLE = re.compile(
 )
 _INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?([^/\">\n]+)[\">]", re.MULTILINE)
 _ASM = re.compile(rb"asm|alias")
-_QUOTES = re.compile(rb"#\s*\w|##")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _ATTRIBUTED = re.compile(rb"__attribute|__declspec|\[\[|_Noreturn|\bnoreturn\b|\b(?:__)?asm")
-_LINKS = (
-    "pointer_declarator",
-    "function_declarator",
-    "array_declarator",
-    "parenthesized_declarator",
-    "attributed_declarator",
-    "init_declarator",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """An identifier that means what the file sees at file scope. `node` is None in a directive, and where the syntax
-    is not known."""
+    """An identifier that means what the file sees at file scope. `view` is the syntax around it, None where that is
+    not known; `made` is each thing that the preprocessor makes of it, nothing where it sees none of it."""
 
     source: Source
     word: Word
-    node: Node | None
+    view: View | None
+    made: tuple[View | None, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -78,16 +72,7 @@ class Project:
         self.makers = frozenset(makers)
         self.sources = {path: Source(path, data, hidden, makers) for path, data in sorted(contents.items())}
         self.others = others
-
-    @cached_property
-    def quoting(self) -> frozenset[str]:
-        """The macros that may make a string, or a part of a name, of an argument, by themselves or by
-        another."""
-        found = {name for name, bodies in self._bodies.items() if any(_QUOTES.search(body) for body in bodies)}
-        words = {name: set(_WORD.findall(b" ".join(bodies))) for name, bodies in self._bodies.items()}
-        while more := {name for name in words.keys() - found if words[name] & {n.encode() for n in found}}:
-            found |= more
-        return frozenset(found)
+        self.census = Census()
 
     @cached_property
     def types(self) -> Types:
@@ -96,6 +81,11 @@ class Project:
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
         return tuple(v for source in self.sources.values() for v in declared.variables(source, self.types))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of the variables that the preprocessor is asked about: a macro of the same name would hide them."""
+        return frozenset(v.name for v in self.variables) - self.macros.keys()
 
     @cached_property
     def functions(self) -> dict[str, list[tuple[Source, Node]]]:
@@ -134,21 +124,43 @@ class Project:
             )
             yield source.data[span.start : span.end], b" ".join(macros)
 
+    def weak(self, function: str) -> bool:
+        """Whether a function may be missing from the program."""
+        return any(b"weak" in head or b"weak" in macros for head, macros in self._heads(function))
+
+    def volatile(self, name: str) -> bool:
+        """Whether some file declares a volatile variable of that name."""
+        text = re.compile(rb"\bvolatile\b[^;{}()]*\b%b\b" % re.escape(name.encode()))
+        return any(text.search(each.data) for each in self.sources.values() if name in each.named)
+
+    @cached_property
+    def objects(self) -> frozenset[str]:
+        """The names of what is no function that files declare at file scope."""
+        found: set[str] = set()
+        for source in self.sources.values():
+            for node in source.externals():
+                for each in node.children_by_field_name("declarator") if node.type == "declaration" else ():
+                    known = declared.declarator(each)
+                    if known is not None and known.shape[:1] != ("function",):
+                        found.add(source.text(known.name))
+        return frozenset(found)
+
     def visibility(self, macro: str) -> bool:
         """Whether a macro says no more than that other objects may see what is declared, as they may every key."""
         return all(_VISIBLE.fullmatch(body) for body in self.macros[macro])
 
-    def called(self, alias: str, name: str) -> bool:
-        """Whether `alias` is a macro for `name` alone, and called wherever it is used."""
-        if self.macros.get(alias) != {name.encode()}:
-            return False
-        uses = [
-            re.compile(rb"\s*\(").match(source.data, word.span.end)
-            for source in self.sources.values()
-            for word in source.named.get(alias, ())
-            if word.directive not in ("ifdef", "ifndef", "undef") and word.macro != alias
-        ]
-        return bool(uses) and None not in uses
+    def pasting(self, path: str, line: int) -> str | None:
+        """The macro on a line of a file that makes names by ##, perhaps by another macro."""
+        source = self.sources.get(path)
+        words = [w for w in source.words if source.place(w.span.start).line == line] if source is not None else []
+        return next((w.text for w in words if w.text in self.macros and self._pastes(w.text)), None)
+
+    def _pastes(self, macro: str, above: tuple[str, ...] = ()) -> bool:
+        bodies = self._bodies.get(macro, ())
+        inner = {word.decode() for body in bodies for word in _WORD.findall(body)} & self.macros.keys()
+        return any(b"##" in body for body in bodies) or any(
+            self._pastes(name, (*above, macro)) for name in inner - {macro, *above}
+        )
 
     def spots(self, macro: str, above: tuple[str, ...] = ()) -> Iterator[Spot]:
         """Where functions use a macro, be it by other macros."""
@@ -193,16 +205,24 @@ class Project:
         return [path for path, data in self.others.items() if word.search(data)]
 
     def occurrences(self, source: Source, name: str) -> Iterator[Occurrence]:
-        """Where `name` is neither a member, a tag or a label, nor something that a block declares."""
-        leaves = [(word, None if word.directive else source.leaf(word)) for word in source.named.get(name, ())]
-        found = [(word, None if node is None or self._doubtful(source, node) else node) for word, node in leaves]
-        scopes = [scope for _, node in found if node is not None and (scope := local_scope(node))]
-        for word, node in found:
-            if node is not None and (_apart(node) or local_scope(node)):
-                continue
-            if any(scope.start <= word.span.start < scope.end for scope in scopes):
-                continue
-            yield Occurrence(source, word, node)
+        """Where `name` means what the file sees at file scope: by what the preprocessor makes of it, and by the text
+        where it makes nothing."""
+        words = [word for word in source.named.get(name, ()) if not source.parameter(word)]
+        views = {word: source.view(word) for word in words}
+        nodes = [(word, self._certain(source, views[word])) for word in words if word.directive is None]
+        unseen = {word for word, _ in outermost(nodes)}
+        for word in words:
+            place, view = source.place(word.span.start), views[word]
+            if place in self.census.seen:
+                if made := self.census.made.get(place):
+                    yield Occurrence(source, word, view, tuple(made))
+            elif word.directive is None and word in unseen:
+                yield Occurrence(source, word, view if dict(nodes)[word] is not None else None)
+            elif word.directive is not None and (view is None or outermost([(word, view.node)])):
+                yield Occurrence(source, word, view)
+
+    def _certain(self, source: Source, view: View | None) -> Node | None:
+        return None if view is None or self._doubtful(source, view.node) else view.node
 
     def _doubtful(self, source: Source, node: Node) -> bool:
         """Whether what reads as a declaration may be a statement behind a macro: `for_each(i) name = f;`."""
@@ -214,73 +234,24 @@ class Project:
 def constant(project: Project, name: str) -> bool:
     """Whether all that is done with an object is to set pointers to const to its address."""
     readers = {v.name for v in project.variables if v.declarator.shape == ("pointer",) and "const" in v.storage}
-    for source in project.sources.values():
-        for one in project.occurrences(source, name):
-            if one.node is None:
-                return False
-            address = one.node.parent
-            setting = address.parent if address is not None else None
-            if declaration_of(one.node) is not None:
-                continue
-            if address is None or setting is None or source.text(address).replace(" ", "") != f"&{name}":
-                return False
-            target = setting.child_by_field_name("left" if setting.type == "assignment_expression" else "declarator")
-            names = re.findall(r"\w+", source.text(target)) if target is not None else [""]
-            if setting.type not in ("assignment_expression", "init_declarator") or names[-1] not in readers:
-                return False
-    return True
+    places = [one for source in project.sources.values() for one in project.occurrences(source, name)]
+    views = [view for one in places for view in one.made or (one.view,)]
+    return name not in project.census.strangers and all(view is not None and _aims(view, readers) for view in views)
 
 
-def declaration_of(node: Node) -> Node | None:
-    """What declares by the name `node`: a declaration, a parameter, a function's definition, an enumerator, a list of
-    parameters of 1978; None if the name is used there."""
-    below, above = node, node.parent
-    if above is not None and above.type in ("enumerator", "parameter_list"):
-        return above
-    while above is not None and above.type in _LINKS:
-        named = above.child_by_field_name("declarator")
-        if named is not None and named != below:
-            return None
-        below, above = above, above.parent
-    if above is None or above.type not in (
-        "declaration",
-        "parameter_declaration",
-        "function_definition",
-        "type_definition",
-    ):
-        return None
-    return above if below in above.children_by_field_name("declarator") else None
-
-
-def local_scope(node: Node) -> Span | None:
-    """Where the name `node` hides what the file declares, if it declares something in a block or as a parameter."""
-    declares = declaration_of(node)
-    if declares is None or declares.type == "function_definition":
-        return None
-    function = function_of(declares)
-    if declares.type in ("parameter_declaration", "parameter_list"):
-        body = function.child_by_field_name("body") if function else None
-        if function is not None and body is not None and declares.end_byte <= body.start_byte:
-            return Span(function.start_byte, function.end_byte)
-        return Span(declares.start_byte, declares.end_byte)
-    if function is None or any(
-        child.type == "storage_class_specifier" and child.text == b"extern" for child in declares.children
-    ):
-        return None
-    block = next(
-        a for a in ancestors(declares) if a.type in ("compound_statement", "for_statement", "function_definition")
-    )
-    return Span(declares.start_byte if block.type != "function_definition" else block.start_byte, block.end_byte)
-
-
-def _apart(node: Node) -> bool:
-    """Members, labels and tags have names of their own."""
-    if node.type in ("field_identifier", "statement_identifier"):
+def _aims(view: View, readers: Set[str]) -> bool:
+    """Whether an object is declared there, or a pointer of `readers` is set to its address."""
+    address = view.node.parent
+    setting = address.parent if address is not None else None
+    while setting is not None and setting.type == "parenthesized_expression":
+        setting = setting.parent
+    if declaration_of(view.node) is not None:
         return True
-    above = node.parent
-    return (
-        node.type == "type_identifier"
-        and above is not None
-        and above.type in ("struct_specifier", "union_specifier", "enum_specifier")
-        and above.child_by_field_name("name") == node
-    )
+    text = view.source.text(address).replace(" ", "") if address is not None else ""
+    if setting is None or text != f"&{view.source.text(view.node)}":
+        return False
+    if setting.type not in ("assignment_expression", "init_declarator"):
+        return False
+    target = setting.child_by_field_name("left" if setting.type == "assignment_expression" else "declarator")
+    names = re.findall(r"\w+", view.source.text(target)) if target is not None else [""]
+    return names[-1] in readers

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from instrument.lexer import Word, directives, words
+from instrument.lexer import SPLICE, Word, directives, words
 from instrument.model import Place, Span
 from instrument.preprocessed import declarations
 from instrument.structure import parse
@@ -58,6 +59,21 @@ _TRANSPARENT = frozenset(
     )
 )
 _LOOPS = frozenset(("for_statement", "while_statement", "do_statement"))
+_BODY = b"void f(void) {"
+"""What makes statements of a macro's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A name in a syntax tree, and the text of that tree; `shift` leads from its offsets to those of the file."""
+
+    source: Source
+    node: Node
+    shift: int = 0
+
+    def span(self, node: Node) -> Span:
+        """The file's bytes for a node of the same tree."""
+        return Span(node.start_byte + self.shift, node.end_byte + self.shift)
 
 
 class Source:
@@ -73,6 +89,7 @@ class Source:
         for word in self.words:
             self.named.setdefault(word.text, []).append(word)
         self._lines = [0, *(m.end() for m in re.finditer(rb"\n", data))]
+        self._bodies: dict[Span, Source] = {}
 
     @cached_property
     def roots(self) -> list[Node]:
@@ -111,10 +128,31 @@ class Source:
         """Whether a directive stands inside of the node's text."""
         return any(node.start_byte < span.start < node.end_byte for _, span in self.directives)
 
-    def conditions(self, offset: int) -> int:
-        """How many #ifs are open there."""
-        before = [name for name, span in self.directives if span.start < offset]
-        return sum(name in _OPENING for name in before) - before.count("endif")
+    def arm(self, offset: int) -> tuple[tuple[int, int], ...]:
+        """The #ifs that are open there, from outside in: where each starts, and its arm."""
+        arms: list[tuple[int, int]] = []
+        for name, span in self.directives:
+            if span.start >= offset:
+                break
+            if name in _OPENING:
+                arms.append((span.start, span.start))
+            elif name in _CONDITIONS and arms:
+                opened, _ = arms.pop()
+                arms += [(opened, span.start)] if name != "endif" else []
+        return tuple(arms)
+
+    def exclusive(self, one: int, other: int) -> bool:
+        """Whether no configuration compiles both places."""
+        arms = dict(self.arm(one))
+        return any(arms.get(opened, start) != start for opened, start in self.arm(other))
+
+    def behind(self, node: Node) -> int:
+        """Where what follows `node` is compiled whenever its beginning is."""
+        arm, at = self.arm(node.start_byte), node.end_byte
+        ends = (span.end for _, span in self.directives if span.start >= at)
+        while self.arm(at) != arm and (end := next(ends, None)) is not None:
+            at = end
+        return at
 
     def hides(self, span: Span) -> list[Word]:
         """The macros in `span` that the grammar does not see."""
@@ -141,6 +179,30 @@ class Source:
         if node is None or node.type not in _LEAVES or span_of(node) != word.span:
             return None
         return node if _sound(node) else None
+
+    def view(self, word: Word) -> View | None:
+        """The syntax around a word of the code or of a macro's body, None where it is not known."""
+        if word.directive is None:
+            node = self.leaf(word)
+            return View(self, node) if node is not None else None
+        if word.directive != "define" or word.line is None or word.span.start < word.line.start:
+            return None
+        body, shift = self._body(word.line), word.line.start - len(_BODY)
+        span = Span(word.span.start - shift, word.span.end - shift)
+        node = body.leaf(Word(span, word.text))
+        return View(body, node, shift) if node is not None else None
+
+    def parameter(self, word: Word) -> bool:
+        """Whether a word of a #define means one of the macro's parameters."""
+        if word.directive != "define" or word.line is None or word.text == word.macro:
+            return False
+        return any(w.line == word.line and w.span.start < word.line.start for w in self.named[word.text])
+
+    def _body(self, line: Span) -> Source:
+        if line not in self._bodies:
+            text = SPLICE.sub(lambda m: b" " * len(m[0]), self.data[line.start : line.end])
+            self._bodies[line] = Source(self.path, b"%b%b;}" % (_BODY, text), self._hidden)
+        return self._bodies[line]
 
     def externals(self) -> Iterator[Node]:
         """The declarations and definitions at file scope."""

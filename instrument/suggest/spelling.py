@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from instrument.model import Edit, Span
 from instrument.suggest.declared import Variable
 from instrument.suggest.forward import flat
-from instrument.suggest.project import Project, declaration_of
-from instrument.suggest.source import Source, ancestors, function_of, span_of
-from instrument.suggest.values import Value
+from instrument.suggest.project import Project
+from instrument.suggest.scopes import own
+from instrument.suggest.source import Source, View, ancestors
+from instrument.suggest.uses import NULL
+from instrument.suggest.values import Value, nullable
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -25,7 +27,7 @@ _LEADING = re.compile(rb"(?:\s|/\*[\s\S]*?\*/|//[^\n]*\n)*")
 _GUARD = re.compile(
     rb"#[ \t]*ifndef[ \t]+(\w+)\s*\n\s*#[ \t]*define[ \t]+\1\b[^\n]*\n|#[ \t]*pragma[ \t]+once[^\n]*\n"
 )
-_LITERALS = frozenset(("number_literal", "string_literal", "char_literal", "null", "true", "false"))
+_ZERO = b"(void *)__static_call_return0"
 _LINE = b"#include <static_call.h>\n"
 
 
@@ -95,131 +97,55 @@ def declare(key: str, v: Variable) -> str:
     return f"DECLARE_STATIC_CALL({key}, *({pointer_type(v)})0);"
 
 
-def define(key: str, v: Variable, initial: Value, project: Project) -> str:
+def define(key: str, v: Variable, initial: Value, zero: bool, project: Project) -> str:
     cast = pointer_type(v)
-    return definition(key, initial, f"*({cast})0", cast, project)
+    return definition(key, initial, f"*({cast})0", cast, zero, project)
 
 
-def definition(key: str, initial: Value, function: str, cast: str, project: Project) -> str:
+def definition(key: str, initial: Value, function: str, cast: str, zero: bool, project: Project) -> str:
     """`function` has the key's type, and `cast` is the type of a pointer to it, for a first function whose own type
-    says more than that, or less."""
+    says more than that, or less. `zero` tells that the key returns 0 where it starts with NULL."""
     if initial.kind != "function":
-        return f"DEFINE_STATIC_CALL_NULL({key}, {function});"
-    first = initial.name if project.plain(initial.name) else f"*({cast}){initial.name}"
+        return f"DEFINE_STATIC_CALL_{'RET0' if zero else 'NULL'}({key}, {function});"
+    plain = project.plain(initial.name) and not initial.cast
+    first = initial.name if plain else f"*({cast}){initial.name}"
     return f"DEFINE_STATIC_CALL({key}, {first});"
 
 
 # ---- statements -----------------------------------------------------------------------------------
 
 
-def update(key: str, assignment: Span, value: Span) -> list[Edit]:
-    """`p = f` becomes `static_call_update(p, f)`; edits inside of f stay possible."""
+def update(key: str, assignment: Span, value: Span, member: str) -> list[Edit]:
+    """`p = f` becomes `static_call_update(p, f)`, and a `member` takes what its key has then; edits inside of f stay
+    possible."""
+    start = value.start if member else assignment.start
+    behind = f") ? {member} : static_call_query({key})" if member else ")"
     return [
-        Edit(Span(assignment.start, value.start), f"static_call_update({key}, ".encode()),
-        Edit(Span(assignment.end, assignment.end), b")"),
+        Edit(Span(start, value.start), f"static_call_update({key}, ".encode()),
+        Edit(Span(assignment.end, assignment.end), behind.encode()),
     ]
 
 
-def guarded(source: Source, node: Node, name: str, project: Project) -> Node | None:
-    """The `if (name) name(...);` around the call at `node`, if static_call_cond() can stand for all of it: it
-    evaluates the arguments either way, so they must not matter."""
-    for above in ancestors(node):
-        if above.type == "if_statement":
-            return above if _call_in(source, above, name, project) == node.start_byte else None
-        if above.type in ("function_definition", "for_statement", "while_statement", "do_statement"):
-            break
+def zeroed(view: View, value: Node, project: Project) -> list[Edit] | None:
+    """The edits that make a value that is NULL the function that returns 0, None if it cannot be told which is."""
+    source = view.source
+    if NULL.fullmatch(source.text(value)):
+        return [Edit(view.span(value), _ZERO)]
+    if value.type == "parenthesized_expression" and value.named_child_count == 1:
+        return zeroed(view, value.named_children[0], project)
+    if value.type == "conditional_expression":
+        arms = [value.child_by_field_name(name) for name in ("consequence", "alternative")]
+        edits = [zeroed(view, arm, project) if arm is not None else None for arm in arms]
+        return None if None in edits else [edit for each in edits for edit in each or ()]
+    if not nullable(source, value, project):
+        return []
+    if value.type == "identifier" and own(source, value):
+        end = view.span(value).end
+        return [
+            Edit(Span(view.span(value).start, view.span(value).start), b"("),
+            Edit(Span(end, end), b" ? %b : %b)" % (source.text(value).encode(), _ZERO)),
+        ]
     return None
-
-
-def tests_guard(source: Source, node: Node, name: str, project: Project) -> bool:
-    """Whether the read at `node` is the test of such an if."""
-    for above in ancestors(node):
-        if above.type == "if_statement":
-            condition = above.child_by_field_name("condition")
-            inside = condition is not None and condition.start_byte <= node.start_byte < condition.end_byte
-            return inside and _call_in(source, above, name, project) is not None
-        if above.type == "compound_statement":
-            break
-    return False
-
-
-def conditional(key: str, guard: Node, callee: Span) -> list[Edit]:
-    """The edits that leave of an if only its call."""
-    body = guard.child_by_field_name("consequence")
-    assert body is not None
-    statement = next(c for c in body.named_children) if body.type == "compound_statement" else body
-    edits = [Edit(Span(guard.start_byte, callee.end), f"static_call_cond({key})".encode())]
-    if statement.end_byte < guard.end_byte:
-        edits.append(Edit(Span(statement.end_byte, guard.end_byte), b""))
-    return edits
-
-
-def _call_in(source: Source, guard: Node, name: str, project: Project) -> int | None:
-    """Where `name` starts in the call of `if (name) name(...);`."""
-    condition, body = guard.child_by_field_name("condition"), guard.child_by_field_name("consequence")
-    if (
-        condition is None
-        or body is None
-        or guard.child_by_field_name("alternative")
-        or _commented(guard)
-        or source.split(guard)
-    ):
-        return None
-    test = "".join(source.text(condition).split())
-    escaped = re.escape(name)
-    if not re.fullmatch(rf"\((?:{escaped}|{escaped}!=(?:NULL|0)|(?:NULL|0)!={escaped})\)", test):
-        return None
-    if body.type == "compound_statement":
-        if body.named_child_count != 1:
-            return None
-        body = body.named_children[0]
-    call = body.named_children[0] if body.type == "expression_statement" and body.named_child_count == 1 else None
-    if call is None or call.type != "call_expression":
-        return None
-    callee, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
-    if callee is None or arguments is None or not re.fullmatch(rf"\(*\**{escaped}\)*", source.text(callee)):
-        return None
-    if not all(_harmless(source, one, project) for one in arguments.named_children):
-        return None
-    return callee.start_byte + source.text(callee).index(name)
-
-
-def _commented(node: Node) -> bool:
-    return node.type == "comment" or any(_commented(child) for child in node.children)
-
-
-def _harmless(source: Source, node: Node, project: Project) -> bool:
-    """Whether evaluating an argument has no effect and cannot fail, whatever the pointer is."""
-    if node.type in _LITERALS:
-        return True
-    if node.type == "identifier":
-        return source.text(node) not in project.macros and _readable(source, node, project)
-    if node.type == "cast_expression":
-        value = node.child_by_field_name("value")
-        return value is not None and _harmless(source, value, project)
-    if node.type == "pointer_expression" and source.text(node).startswith("&"):
-        argument = node.child_by_field_name("argument")
-        return argument is not None and argument.type == "identifier"
-    return False
-
-
-def _readable(source: Source, node: Node, project: Project) -> bool:
-    """Whether reading the variable `node` has no effect and it has a value: a block may give it one only where the
-    pointer is set."""
-    name = node.text or b""
-    function = function_of(node)
-    for word in source.words_in(span_of(function)) if function is not None else ():
-        leaf = source.leaf(word) if word.text.encode() == name else None
-        declares = declaration_of(leaf) if leaf is not None else None
-        if declares is None or declares.type == "function_definition":
-            continue
-        text = source.data[declares.start_byte : declares.end_byte]
-        valued = declares.type != "declaration" or re.search(
-            rb"\b%b\s*[=[]|\bstatic\b|\bextern\b" % re.escape(name), text
-        )
-        return bool(valued) and b"volatile" not in text
-    volatile = re.compile(rb"\bvolatile\b[^;{}()]*\b%b\b" % re.escape(name))
-    return not any(volatile.search(each.data) for each in project.sources.values() if name.decode() in each.named)
 
 
 def callee(source: Source, node: Node) -> str | None:
