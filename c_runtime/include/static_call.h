@@ -32,6 +32,10 @@
  * returns garbage once instrumented; use static_call_cond(). Threads that call meanwhile may meet the new targets of
  * one transaction's keys at different moments.
  *
+ * Do not test a key and then call it: static_call_query() and static_call() are two reads, and an update may come
+ * between them. A void function that may be off is called by static_call_cond(); a function that returns a value gets
+ * a target for "off": RET0, or a function that returns what the caller expects then.
+ *
  * Errors, after which everything is as before (all but -ENOMEM and -EPERM only in instrumented programs):
  *     -ENOMEM      no memory
  *     -EPERM       sealed; or the kernel refuses what an update needs

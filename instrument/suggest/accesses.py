@@ -17,6 +17,7 @@ from instrument.suggest.project import Occurrence, Project
 from instrument.suggest.scopes import declaration_of
 from instrument.suggest.source import View, calls_around, function_of
 from instrument.suggest.uses import READS, Deed, Seen, accessed, seen
+from instrument.value import replace
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -42,7 +43,8 @@ class Access:
     """A word, and the `member` that it reaches, "" for what the word itself means.
 
     `deed` is what an edit of `span` must keep, `why` tells why none can. `own` is what the file's text says, `made`
-    each thing that the preprocessor makes of it, which is `own` alone where it is not `compiled`.
+    each thing that the preprocessor makes of it, which is `own` alone where it is not `compiled`. `spelled` is the
+    member as the text has it.
     """
 
     place: Place
@@ -54,6 +56,7 @@ class Access:
     compiled: bool
     macro: str | None
     why: str = ""
+    spelled: str = ""
 
 
 def accesses(project: Project, one: Occurrence, operator: str = "") -> Iterator[Access]:
@@ -71,7 +74,8 @@ def accesses(project: Project, one: Occurrence, operator: str = "") -> Iterator[
         members.setdefault(made[1], []).append(made[0])
     for member, each in members.items():
         mine = own[0] if own and own[1] == member and len(members) == 1 else None
-        yield _joined(project, one, member, each, mine)
+        access = _joined(project, one, member, each, mine)
+        yield replace(access, spelled=own[1] if own else member)
 
 
 def _made(view: View | None, operator: str) -> tuple[Made, str] | None:
@@ -120,6 +124,7 @@ def _joined(project: Project, one: Occurrence, member: str, made: Sequence[Made]
     if own is not None and own.seen.deed is Deed.REFUSED:
         own = None  # misread: the preprocessor's text has the last word
     deeds = {each.seen.deed for each in made}
+    deeds = deeds - {Deed.TYPE} or deeds
     whys = [each.seen.why for each in made if each.seen.deed is Deed.REFUSED]
     deed, span, why = Deed.READ, one.word.span, ""
     stands = own.seen.node if own is not None else None

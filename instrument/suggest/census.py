@@ -13,6 +13,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from instrument.lexer import Word
 from instrument.model import Edit, Place, Span, Unit
@@ -21,6 +22,9 @@ from instrument.suggest.patch import patched
 from instrument.suggest.scopes import outermost
 from instrument.suggest.source import Source, View
 from instrument.suggest.units import Units
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 _MARK = re.compile(rb"__scs(\d+)__")
 _TOKEN = re.compile(rb'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[A-Za-z_$][\w$]*')
@@ -77,6 +81,9 @@ def _words(source: Source, names: Set[str]) -> Iterator[Word]:
                 yield word
 
 
+_Leaf = tuple[Word, "Node | None"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """Preprocessed text without marks, and without line markers in `blank`. `hits` are the names in it, `numbers` the
@@ -94,6 +101,7 @@ class _Taker:
     def __init__(self, found: Census, places: Sequence[Place], names: Set[bytes], units: Units) -> None:
         self.found, self.places, self.names, self.units = found, places, names, units
         self._pieces: dict[bytes, Source] = {}
+        self._units: dict[bytes, Source] = {}
         self._known: set[tuple[int, int, int | None]] = set()
 
     def take(self, unit: Unit, data: bytes) -> None:
@@ -141,15 +149,29 @@ class _Taker:
             name = text.data[hit.start : hit.end].decode()
             words.setdefault(name, []).append(Word(Span(hit.start - span.start, hit.end - span.start), name))
         for name, each in words.items():
-            for word, node in outermost([(word, piece.leaf(word)) for word in each]):
-                number = text.numbers.get(word.span.start + span.start)
-                known = (id(piece), word.span.start, number)
-                if number is None:
-                    self._strange(unit, text, name, word.span.start + span.start, node is not None)
-                elif known not in self._known:
-                    self._known.add(known)
-                    view = View(piece, node) if node is not None else None
-                    self.found.made.setdefault(self.places[number], []).append(view)
+            leaves = [(word, piece.leaf(word)) for word in each]
+            if any(node is None for _, node in leaves):
+                self._note(unit, text, name, *self._whole(text, span.start, each))
+            else:
+                self._note(unit, text, name, piece, span.start, leaves)
+
+    def _whole(self, text: _Text, start: int, words: Sequence[Word]) -> tuple[Source, int, list[_Leaf]]:
+        """The same in the tree of the whole unit: definitions as of 1978 are more than one piece."""
+        whole = self._units.get(text.blank) or Source("", text.blank, _WORDS)
+        self._units = {text.blank: whole}
+        moved = [Word(Span(w.span.start + start, w.span.end + start), w.text) for w in words]
+        return whole, 0, [(word, whole.leaf(word)) for word in moved]
+
+    def _note(self, unit: Unit, text: _Text, name: str, source: Source, start: int, leaves: Sequence[_Leaf]) -> None:
+        for word, node in outermost(leaves):
+            number = text.numbers.get(word.span.start + start)
+            known = (id(source), word.span.start, number)
+            if number is None:
+                self._strange(unit, text, name, word.span.start + start, node is not None)
+            elif known not in self._known:
+                self._known.add(known)
+                view = View(source, node) if node is not None else None
+                self.found.made.setdefault(self.places[number], []).append(view)
 
     def _strange(self, unit: Unit, text: _Text, name: str, at: int, understood: bool) -> None:
         marker = _MARKER.match(text.data, text.data.rfind(b"\n# ", 0, at) + 1)

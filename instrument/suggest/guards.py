@@ -114,8 +114,9 @@ def _returned(source: Source, text: str, zero: int | None, statement: Node, argu
     outer = _if(statement, text, source)
     if outer is not None and outer[2]:
         alternative = outer[0].child_by_field_name("alternative")
-        other = alternative.named_children[0] if alternative is not None else outer[0].next_named_sibling
-        whole = (outer[0].start_byte, other.end_byte if other is not None else 0)
+        other = _only(alternative.named_children[0]) if alternative is not None else outer[0].next_named_sibling
+        last = outer[0] if alternative is not None else other
+        whole = (outer[0].start_byte, last.end_byte if last is not None else 0)
     else:
         before = statement.prev_named_sibling
         other = _only(before.child_by_field_name("consequence")) if before is not None else None

@@ -23,7 +23,7 @@ from instrument.suggest.model import Candidate, Doubt, Role
 from instrument.suggest.project import Project, constant
 from instrument.suggest.settle import Pointer, settle
 from instrument.suggest.source import Source, View, ancestors
-from instrument.suggest.uses import READS, Deed
+from instrument.suggest.uses import ADDRESS, READS, Deed
 from instrument.suggest.values import Value
 from instrument.value import replace
 
@@ -202,6 +202,8 @@ class _Object:
 
     def _access(self, access: Access) -> None:
         member = access.member
+        if access.compiled and access.spelled in self.members and access.spelled != member:
+            self.members[access.spelled].refuse("a macro makes another member of it", access.place)
         if member in self.members:
             if access.deed is Deed.ASSIGN and self.arrow:
                 access = replace(access, deed=Deed.REFUSED, why=_CHANGED)
@@ -214,6 +216,10 @@ class _Object:
             self._refuse(access.why or "the syntax around it is not understood", access.place)
         elif self.arrow and access.deed in READS:
             self._read(access)
+        elif not self.arrow and access.why == ADDRESS:
+            what = f"nothing gets from the address of {self._now(member)} to the other members"
+            for found in self.members.values():
+                found.conditions.append(Doubt(what, access.place))
 
     def _read(self, access: Access, but: str = "") -> None:
         """What leads to the members is read, beside their keys."""
@@ -243,7 +249,7 @@ class _Object:
         """The object, or what leads to one, is set: the key takes what the member is then."""
         pointer, now, source = self.pointers[name], self._now(name), view.source
         pointer.set, pointer.unset = True, pointer.unset or self._unset(source, value, name)
-        what = f"every update succeeds: {self.first.name} itself is set whatever comes of it"
+        what = f"every update succeeds, and one thread at a time sets {self.first.name}, which is set in any case"
         found.conditions.append(Doubt(what, access.place))
         if self.arrow and (doubt := self._doubt(source, value)):
             found.conditions.append(Doubt(doubt, access.place))

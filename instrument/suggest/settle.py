@@ -8,6 +8,7 @@ asked and then called: the test and its call become one call, or nothing is prop
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from instrument.suggest.source import span_of
 from instrument.suggest.uses import READS, Deed
 from instrument.suggest.values import Value, nullable, value_of
 
+_UNMAPS = re.compile(rb"\b(dlclose|munmap|mprotect|mremap|FreeLibrary)\s*\(")
 _ROLES = {Deed.CALL: Role.CALL, Deed.ASSIGN: Role.ASSIGN, Deed.TEST: Role.READ, Deed.READ: Role.READ}
 
 
@@ -169,8 +171,10 @@ class _Settling:
         if not self.assigns and not self.pointer.set:
             return
         tests = [a for a in reads if any(made.seen.deed is Deed.TEST for made in a.made)]
-        if self.again and not self.pointer.void and tests and calls:
-            at = calls[0].place
+        through = [a for a in reads if any(made.seen.deed is Deed.CALL for made in a.made)]
+        callers = through if self.pointer.void else [*through, *calls]
+        if self.again and tests and callers:
+            at = callers[0].place
             what = (
                 f"it may become NULL between this test and the call at {at.path}:{at.line}, which are two reads then"
             )
@@ -191,6 +195,10 @@ class _Settling:
         if null and calls and self.assigns:
             what = "its first update succeeds: until then it is NULL, and the call here is not tested"
             self.found.conditions.append(Doubt(what, calls[0].place))
+        taken = ((a, name) for a in self.assigns for made in a.made if (name := _takes_away(made)))
+        for assign, name in taken:
+            what = f"the update succeeds before {name}() takes away what the pointer led to"
+            self.found.conditions.append(Doubt(what, assign.place))
         for assign in self.assigns:
             for access in (*self.calls, *self.reads):
                 if _follows(access, assign):
@@ -225,7 +233,8 @@ def _together(reads: Sequence[Access], calls: Sequence[Access]) -> Iterator[tupl
         for other in (*reads, *calls):
             if one is not other and any(_same(a, b) for a in one.made for b in other.made):
                 yield one, other
-        if len({_where(made) for made in one.made}) < len(one.made):
+        where = [_where(made) for made in one.made if made.seen.deed is not Deed.TYPE]
+        if len(set(where)) < len(where):
             yield one, one
 
 
@@ -245,6 +254,16 @@ def _inline(made: Made) -> bool:
 
 
 def _follows(access: Access, assign: Access) -> bool:
-    return any(
-        _where(a) == _where(b) and b.node.start_byte < a.node.start_byte for a in access.made for b in assign.made
-    )
+    return any(_where(a) == _where(b) and _end(b) <= a.node.start_byte for a in access.made for b in assign.made)
+
+
+def _takes_away(made: Made) -> str | None:
+    """What is called behind an assignment that may unmap the function which was called until then."""
+    function = made.function
+    end = function.end_byte if function is not None else 0
+    m = _UNMAPS.search(made.view.source.data, _end(made), max(end, _end(made)))
+    return m[1].decode() if m else None
+
+
+def _end(made: Made) -> int:
+    return made.seen.node.end_byte if made.seen.node is not None else made.node.end_byte

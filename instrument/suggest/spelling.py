@@ -140,11 +140,8 @@ def zeroed(view: View, value: Node, project: Project) -> list[Edit] | None:
     if not nullable(source, value, project):
         return []
     if value.type == "identifier" and own(source, value):
-        end = view.span(value).end
-        return [
-            Edit(Span(view.span(value).start, view.span(value).start), b"("),
-            Edit(Span(end, end), b" ? %b : %b)" % (source.text(value).encode(), _ZERO)),
-        ]
+        name = source.text(value).encode()
+        return [Edit(view.span(value), b"(%b ? %b : %b)" % (name, name, _ZERO))]
     return None
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NULL = re.compile(r"\(*\s*(?:NULL|0[xX]?0*[uUlL]*|\(\s*void\s*\*\s*\)\s*(?:0|NULL))\s*\)*")
 """A null pointer constant, before the preprocessor and behind it."""
+ADDRESS = "its address is taken"
 
 
 class Deed(StrEnum):
@@ -120,7 +121,7 @@ def _dereferenced(source: Source, node: Node) -> Seen:
     """`(*name)(...)` is a call; `*name` by itself is a function, which is its address again."""
     operator = node.child_by_field_name("operator")
     if operator is None or source.text(operator) == "&":
-        return Seen(Deed.REFUSED, why="its address is taken")
+        return Seen(Deed.REFUSED, why=ADDRESS)
     inner = seen(source, node)
     if inner.deed is Deed.CALL:
         return inner

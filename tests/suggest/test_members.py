@@ -11,7 +11,7 @@ STRUCT = "struct ops { int level; int (*read)(int a); void (*done)(const char *,
 HEAD = FUNCTIONS + STRUCT + "static void end(const char *s, int n) { }\n"
 OPS = "static struct ops ops = { 1, one, end };\n"
 TAKEN = "ops.read = static_call_update(ops_read, ops.read) ? static_call_query(ops_read) : ops.read"
-SET_ANYWAY = "every update succeeds: cur itself is set whatever comes of it"
+SET_ANYWAY = "every update succeeds, and one thread at a time sets cur, which is set in any case"
 CALL = "int f(void) { return ops.read(1); }\n"
 
 
