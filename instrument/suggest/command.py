@@ -63,7 +63,11 @@ def parser() -> Parser:
     add = made.add_argument
     add("sources", metavar="SRC", nargs="+", help="C files and directories, headers too: best the whole program")
     add("--profile", metavar="FILE", help="a callgrind.out, or the text of perf script or perf report --stdio")
-    add("--whole-program", action="store_true", help="SRC is all there is: what it exports, nobody else uses")
+    add(
+        "--whole-program",
+        action="store_true",
+        help="SRC is all there is, nobody else uses what it exports; and its updates succeed",
+    )
     add(
         "--only",
         metavar="KEY",

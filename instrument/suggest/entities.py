@@ -66,7 +66,7 @@ def _strangers(project: Project, found: Finding, name: str, own: str | None, oth
         if stranger.main in others or (own is not None and own.endswith(".c") and stranger.main != own):
             continue
         if stranger.path not in project.sources:
-            found.refuse(f"{stranger.path}:{stranger.line}, which is no input, names it")
+            found.refuse(f"{stranger.path}:{stranger.line} names it, and is none of the C files given")
         elif macro := project.pasting(stranger.path, stranger.line):
             found.refuse(f"the macro {macro} makes its name by ##", Place(stranger.path, stranger.line, 1))
         else:

@@ -210,14 +210,14 @@ class Project:
         words = [word for word in source.named.get(name, ()) if not source.parameter(word)]
         views = {word: source.view(word) for word in words}
         nodes = [(word, self._certain(source, views[word])) for word in words if word.directive is None]
-        unseen = {word for word, _ in outermost(nodes)}
+        outer = dict(outermost(nodes))
         for word in words:
             place, view = source.place(word.span.start), views[word]
             if place in self.census.seen:
                 if made := self.census.made.get(place):
                     yield Occurrence(source, word, view, tuple(made))
-            elif word.directive is None and word in unseen:
-                yield Occurrence(source, word, view if dict(nodes)[word] is not None else None)
+            elif word in outer:
+                yield Occurrence(source, word, view if outer[word] is not None else None)
             elif word.directive is not None and (view is None or outermost([(word, view.node)])):
                 yield Occurrence(source, word, view)
 

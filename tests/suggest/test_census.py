@@ -99,7 +99,7 @@ def test_a_name_in_a_file_that_is_no_input_refuses(tmp_path: Path) -> None:
     (tmp_path / "other/set.h").write_text("static inline void fast(void) { pick = two; }\n")
     (tmp_path / "src/a.c").write_text(f'{FUNCTIONS}{POINTER}#include "set.h"\nvoid (*keep)(void) = fast;\n')
     done = instrument("suggest", "src", "--list", "--", "-Iother", cwd=tmp_path, CC="gcc-12")
-    assert re.search(r"/other/set\.h:1, which is no input, names it", done.stdout)
+    assert re.search(r"/other/set\.h:1 names it, and is none of the C files given", done.stdout)
     done = instrument("suggest", "src", "other", "--list", "--", "-Iother", cwd=tmp_path, CC="gcc-12")
     assert "a header names it, which may mean this one" in done.stdout
 
