@@ -37,6 +37,7 @@ _TOTAL = frozenset((*_COMPARISONS, "!", "&&", "||", "~", "&", "|", "^"))
 _WRAPPERS = frozenset(("parenthesized_expression", "cast_expression"))
 _CONDITIONS = frozenset(("if_statement", "while_statement", "do_statement", "for_statement"))
 _UNSIGNED = 1 << 64
+_Volatile = Callable[[str, "bytes | None"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +255,13 @@ def _flat(source: Source, node: Node) -> str:
 # ---- arguments ------------------------------------------------------------------------------------
 
 
-def harmless(view: View, arguments: Node, volatile: Callable[[str], bool]) -> bool:
+def harmless(view: View, arguments: Node, volatile: _Volatile) -> bool:
     """Whether evaluating the arguments has no effect and cannot fail, whatever the pointer is. `volatile` tells of a
     variable that is not declared in the function."""
     return all(_harmless(view.source, one, volatile) for one in arguments.named_children)
 
 
-def _harmless(source: Source, node: Node, volatile: Callable[[str], bool]) -> bool:
+def _harmless(source: Source, node: Node, volatile: _Volatile) -> bool:
     if node.type in _LITERALS:
         return True
     if node.type == "identifier":
@@ -278,7 +279,7 @@ def _harmless(source: Source, node: Node, volatile: Callable[[str], bool]) -> bo
     return False
 
 
-def _readable(source: Source, node: Node, volatile: Callable[[str], bool]) -> bool:
+def _readable(source: Source, node: Node, volatile: _Volatile) -> bool:
     """Whether reading the variable `node` has no effect and it has a value: a block may give it one only where the
     pointer is set."""
     name = node.text or b""
@@ -292,5 +293,5 @@ def _readable(source: Source, node: Node, volatile: Callable[[str], bool]) -> bo
         valued = declares.type != "declaration" or re.search(
             rb"\b%b\s*[=[]|\bstatic\b|\bextern\b" % re.escape(name), text
         )
-        return bool(valued) and b"volatile" not in text
-    return not volatile(name.decode("utf-8", "surrogateescape"))
+        return bool(valued) and not volatile(name.decode("utf-8", "surrogateescape"), text)
+    return not volatile(name.decode("utf-8", "surrogateescape"), None)

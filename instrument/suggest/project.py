@@ -36,6 +36,7 @@ _VISIBLE = re.compile(
 )
 _INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[\"<](?:[^\">\n]*/)?([^/\">\n]+)[\">]", re.MULTILINE)
 _ASM = re.compile(rb"asm|alias")
+_VOLATILE = re.compile(rb"\btypedef\b[^;{}]*\bvolatile\b[^;{}]*?(\w+)\s*;")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _ATTRIBUTED = re.compile(rb"__attribute|__declspec|\[\[|_Noreturn|\bnoreturn\b|\b(?:__)?asm")
 
@@ -128,10 +129,18 @@ class Project:
         """Whether a function may be missing from the program."""
         return any(b"weak" in head or b"weak" in macros for head, macros in self._heads(function))
 
-    def volatile(self, name: str) -> bool:
-        """Whether some file declares a volatile variable of that name."""
-        text = re.compile(rb"\bvolatile\b[^;{}()]*\b%b\b" % re.escape(name.encode()))
+    def volatile(self, name: str, declaration: bytes | None = None) -> bool:
+        """Whether `declaration`, or else some file's at file scope, declares a volatile variable of that name."""
+        text = re.compile(rb"\b(?:%b)\b[^;{}()]*\b%b\b" % (b"|".join(self._volatile), re.escape(name.encode())))
+        if declaration is not None:
+            return text.search(declaration) is not None
         return any(text.search(each.data) for each in self.sources.values() if name in each.named)
+
+    @cached_property
+    def _volatile(self) -> list[bytes]:
+        """What makes a declaration one of something volatile: the word, or a type with it."""
+        types = (name for each in self.sources.values() for name in _VOLATILE.findall(each.data))
+        return [b"volatile", b"__volatile__", b"__volatile", *sorted(set(types))]
 
     @cached_property
     def objects(self) -> frozenset[str]:

@@ -112,6 +112,11 @@ def test_a_declaration_becomes_that_of_a_key(declaration: str, becomes: str) -> 
         ("if (v) v(now);", "if (static_call_query(v)) static_call_cond(v)(now);"),
         ("{ long y = 1; if (v) v(y); }", "{ long y = 1; static_call_cond(v)(y); }"),
         ("if (v) v(NEXT);", "if (static_call_query(v)) static_call_cond(v)(NEXT);"),
+        ("if (v) v(later);", "if (static_call_query(v)) static_call_cond(v)(later);"),
+        (
+            "{ tick own = 1; if (v) v(own); }",
+            "{ tick own = 1; if (static_call_query(v)) static_call_cond(v)(own); }",
+        ),
         ("if (v) v(LIMIT);", "static_call_cond(v)(LIMIT);"),
         ("if (v) v(x > 1 && !x);", "static_call_cond(v)(x > 1 && !x);"),
         ("v ? (v)(x) : (void)0;", "static_call_cond(v)(x);"),
@@ -131,7 +136,7 @@ def test_a_use_becomes_that_of_a_key(statement: str, becomes: str | None) -> Non
         FUNCTIONS
         + "#define NEXT next()\n#define LIMIT 3L\n#define SET(x) ((x) != 0)\n"
         + "static int (*p)(int) = one;\nstatic void (*v)(long);\n"
-        + "extern long x; extern volatile long now;\n"
+        + "typedef volatile long tick;\nextern long x; extern volatile long now; extern tick later;\n"
     )
     text = head + "void f(void)\n{\n\tp(0);\n\tv(0);\n\tv = 0;\n\t%s\n}\n" + SET
     got = edited(text % statement).splitlines()
