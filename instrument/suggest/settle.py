@@ -168,6 +168,7 @@ class _Settling:
 
     def _judge(self, reads: Sequence[Access], calls: Sequence[Access]) -> None:
         """Refuse a test and a call that a NULL may come between; name the condition for other pairs of reads."""
+        reads = [a for a in reads if a.deed is not Deed.TYPE]
         if not self.assigns and not self.pointer.set:
             return
         tests = [a for a in reads if any(made.seen.deed is Deed.TEST for made in a.made)]
@@ -180,7 +181,7 @@ class _Settling:
             )
             self.found.refuse(what, tests[0].place)
             return
-        for one, other in _together(reads, calls):
+        for one, other in _together(reads, calls, self.again):
             if self.again or one.deed is not Deed.TEST or other.deed not in (Deed.TEST, Deed.CALL):
                 at = other.place
                 what = f"nothing changes it between here and {at.path}:{at.line}, where it is read once more"
@@ -227,19 +228,27 @@ class _Settling:
         self.found.use(role, access.place, node, sorted(edits, key=lambda e: e.span.start), value, access.macro)
 
 
-def _together(reads: Sequence[Access], calls: Sequence[Access]) -> Iterator[tuple[Access, Access]]:
-    """Pairs of a read and another read or call in one function, or in any where it may be inlined."""
+def _together(reads: Sequence[Access], calls: Sequence[Access], again: bool) -> Iterator[tuple[Access, Access]]:
+    """Pairs of a read and another read or call in one function, or in any where it may be inlined. Compilers inline
+    what does no more than return the pointer, for which a caller may test that it is not NULL `again`."""
     for one in reads:
         for other in (*reads, *calls):
-            if one is not other and any(_same(a, b) for a in one.made for b in other.made):
+            if one is not other and any(_same(a, b, again) for a in one.made for b in other.made):
                 yield one, other
         where = [_where(made) for made in one.made if made.seen.deed is not Deed.TYPE]
         if len(set(where)) < len(where):
             yield one, one
 
 
-def _same(one: Made, other: Made) -> bool:
-    return _where(one) == _where(other) or _inline(one)
+def _same(one: Made, other: Made, again: bool) -> bool:
+    return _where(one) == _where(other) or _inline(one) or (again and _returned(one))
+
+
+def _returned(made: Made) -> bool:
+    above = made.node.parent
+    while above is not None and above.type in ("parenthesized_expression", "cast_expression"):
+        above = above.parent
+    return above is not None and above.type == "return_statement"
 
 
 def _where(made: Made) -> tuple[int, str | None]:

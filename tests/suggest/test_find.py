@@ -128,6 +128,7 @@ def test_a_declaration_becomes_that_of_a_key(declaration: str, becomes: str) -> 
         ("for (p = one; x--;) p(x);", None),
         ("{ int p = 3; x = p; } p(x);", "{ int p = 3; x = p; } static_call(p)(x);"),
         ("s.p = 1; t->p(2); p(3);", "s.p = 1; t->p(2); static_call(p)(3);"),
+        ("x = sizeof(p == one) + p(1);", "x = sizeof(static_call_query(p) == one) + static_call(p)(1);"),
         ("x = sizeof p(1);", "x = sizeof static_call(p)(1);"),
     ],
 )
@@ -348,3 +349,9 @@ def test_a_file_that_is_not_understood_as_a_whole_is_read_in_pieces() -> None:
     text += "static int (*p)(int) = one;\nint f(void) { return p(1); }\n" + SET
     assert found(text)["p"].refusals == ()
     assert "not understood" in refusals(found(text.replace("return @ a;", "x y p(a) z ] w"))["p"])
+
+
+def test_what_is_not_evaluated_is_no_read() -> None:
+    text = FUNCTIONS + "static int (*p)(int) = one;\nint f(void) { return sizeof(p == one) > 4 && p(1); }\n" + SET
+    candidate = found(text)["p"]
+    assert (candidate.refusals, candidate.conditions) == ((), ())

@@ -164,6 +164,7 @@ TWO += "void set(int on) { p = on ? below : other; }\n"
         TWO + "int run(int x) { int (*q)(int) = p; return p(x) + q(x); }",
         TWO + "#define FAST (p == below)\nint run(int x) { return FAST ? 0 : p(x); }",
         TWO + "static inline int fast(void) { return p == below; } int run(int x) { return fast() ? 0 : p(x); }",
+        FILTER + "void *get(void) { return (void *)filter; } int run(int x) { return get() ? filter(x) : 0; }",
         SELF + "int run(void) { return cur->read(cur); }",
         SELF + "int run(int x) { return cur->level > 1 ? cur->read(0) : x; }",
     ],
@@ -171,7 +172,7 @@ TWO += "void set(int on) { p = on ? below : other; }\n"
 def test_reads_that_belong_together_are_a_condition_that_no_flag_grants(text: str) -> None:
     (candidate,) = found(HEAD + text, race_h="#include <stddef.h>\n").values()
     assert not candidate.refusals
-    (doubt,) = [d for d in candidate.conditions if not d.granted]
+    (doubt,) = (d for d in candidate.conditions if not d.granted)
     assert doubt.what.startswith("nothing changes it between here and a.c:")
 
 
