@@ -117,26 +117,45 @@ static bool objects_have_text(uintptr_t address)
 /* ---- coming and going ------------------------------------------------------------------------------------------- */
 
 /*
- * The SIGTRAP handler stays for as long as the process does, whoever chains to it: if the runtime lies in a library, that
- * library must never go. Weak: glibc before 2.34 has dlsym only with -ldl. And dlopen only by it, since a link by
- * -static warns of that name. Before the update lock, since the loader's lock is held where libraries are initialised.
+ * The library that has the address is never unloaded. Weak: glibc before 2.34 has dlsym only with -ldl. And dlopen only by
+ * it, since a link by -static warns of that name. Not under the update lock, since the loader's lock is held where
+ * libraries are initialised.
  */
-static void pin(void)
+static void stay(const void *part)
 {
 	extern void *dlsym(void *, const char *) __attribute__((__weak__));
 	extern int dladdr(const void *, Dl_info *) __attribute__((__weak__));
-	static bool pinned;
 	union {
 		void *found;
 		void *(*open)(const char *, int);
-	} loader;
+	} loader = { dlsym ? dlsym(RTLD_DEFAULT, "dlopen") : NULL };
 	Dl_info info;
 
-	if (__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) || measured_at(&state).program)
-		return;
-	loader.found = dlsym ? dlsym(RTLD_DEFAULT, "dlopen") : NULL;
-	if (loader.found && dladdr && dladdr(&state, &info))
+	if (loader.found && dladdr && dladdr(part, &info))
 		(void)loader.open(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+/* The SIGTRAP handler stays for as long as the process does, whoever chains to it. */
+static void pin(void)
+{
+	static bool pinned;
+
+	if (!__atomic_exchange_n(&pinned, true, __ATOMIC_RELAXED) && !measured_at(&state).program)
+		stay(&state);
+}
+
+static unsigned long objects_stay(void)
+{
+	unsigned long generation = __atomic_load_n(&state.generation, __ATOMIC_ACQUIRE);
+	size_t count = __atomic_load_n(&state.objects.count, __ATOMIC_ACQUIRE);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct object *object = (const struct object *)state.objects.items + i;
+
+		if (object->tables && !object->program)
+			stay(object->tables);
+	}
+	return generation;
 }
 
 static struct object *object_of(const struct __static_call_object *tables)
@@ -275,11 +294,9 @@ static void remove_object(const struct __static_call_object *tables)
 {
 	struct object *object = object_of(tables);
 
-	if (!object)
+	if (!object || state.sealed)
 		return;
 	library_leaves(object);
-	if (state.sealed)
-		return;
 	index_forget(object);
 	if (array_open(&state.objects))
 		return;

@@ -13,7 +13,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /*
  * `references` has PUBLISHED while the updater lets handlers in, and a HANDLER for each that is.
@@ -76,19 +78,16 @@ static const struct poke *published_at(uintptr_t address)
 
 /*
  * A push may fault, at the end of a stack, and the program have a handler for that, which may never come back: so without
- * the reference, and with those signals as open as they were where the call is.
+ * the reference, and with those signals as open as they were where the call is. By the system call and a plain mask: the
+ * loader would resolve here what is called nowhere else (trap_install()).
  */
 static void push(uintptr_t value, ucontext_t *context)
 {
 	uintptr_t *stack = (uintptr_t *)context->uc_mcontext.gregs[REG_RSP];
-	sigset_t faults;
+	unsigned long faults = 1ul << (SIGSEGV - 1) | 1ul << (SIGBUS - 1);
 
-	sigemptyset(&faults);
-	if (!sigismember(&context->uc_sigmask, SIGSEGV))
-		sigaddset(&faults, SIGSEGV);
-	if (!sigismember(&context->uc_sigmask, SIGBUS))
-		sigaddset(&faults, SIGBUS);
-	pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+	faults &= ~*(const unsigned long *)&context->uc_sigmask;
+	(void)syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, sizeof(faults));
 	*(volatile uintptr_t *)--stack = value;
 	context->uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)stack;
 }
@@ -250,6 +249,7 @@ static int trap_install(void)
 	/* SIGTRAP itself stays open in the handler: a thread in it does not count as one that blocks it (threads.c). */
 	struct sigaction ours = { .sa_sigaction = on_trap,
 				  .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER }, now;
+	int kept = errno;
 
 	/*
 	 * All, glibc's own as well, which sigfillset() leaves out: its handler of pthread_cancel()'s would unwind a thread out
@@ -258,8 +258,13 @@ static int trap_install(void)
 	memset(&ours.sa_mask, 0xff, sizeof(ours.sa_mask));
 	sigdelset(&ours.sa_mask, SIGTRAP);
 	sigdelset(&ours.sa_mask, SIGSYS);
+	/*
+	 * Kept, and so the loader has resolved what the handler itself calls: to do it there takes 1.2 KB of the thread's
+	 * stack, or 3 with AVX-512, which a coroutine may not have.
+	 */
 	if (sigaction(SIGTRAP, NULL, &now))
 		return -errno;
+	errno = kept;
 	if (now.sa_sigaction == on_trap)
 		return 0;
 	/* Before it is ours, since a trap may come at once; and again, if somebody has just been faster. */

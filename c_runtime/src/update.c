@@ -265,21 +265,35 @@ static int init(void)
 	return finish(commit_all(), &guard);
 }
 
-/* The state is closed, and never opened again. What may be asked later is made ready. */
+static int seal_locked(void)
+{
+	int error = index_refresh();
+
+	if (!error && ranges_close())
+		error = fail(-EPERM, "a page was left writable: mprotect was refused", 0, NULL);
+	return error ? error : state_seal();
+}
+
+/*
+ * The state is closed, and never opened again. What may be asked later is made ready, and stays: no call could be led away
+ * from a library that goes.
+ */
 static int seal(void)
 {
 	struct guard guard;
-	int error = update_begin(&guard);
+	bool done = false;
+	int error = 0;
 
-	if (error)
-		return error;
-	if (!state.sealed) {
-		error = index_refresh();
-		if (!error && ranges_close())
-			error = fail(-EPERM, "a page was left writable: mprotect was refused", 0, NULL);
-		if (!error)
-			error = state_seal();
+	while (!done && !error) {
+		unsigned long all = objects_stay();
+
+		error = update_begin(&guard);
+		if (error)
+			return error;
+		done = state.sealed || all == state.generation;
+		if (done && !state.sealed)
+			error = seal_locked();
+		update_end(&guard);
 	}
-	update_end(&guard);
 	return error;
 }

@@ -12,7 +12,7 @@ import pytest
 
 from tests.runtime.hosts import facts
 from tests.runtime.linking import ALIGNED, COMPACT, HERE, TRAMPOLINE, Runtime, compiled, ran, rewritten, runtime
-from tests.toolchain import INCLUDE, ROOT, instrument, run
+from tests.toolchain import INCLUDE, ROOT, instrument, run, runtime_object
 
 FULL_RELRO = "-Wl,-z,relro,-z,now"
 
@@ -120,6 +120,16 @@ def test_traps_and_checkpoints(form: tuple[str, str], what: str, rt: Runtime, tm
 
 
 REWRITTEN = "static_call_update: -95, the program was rewritten after it was linked (BOLT): "
+
+
+@pytest.mark.parametrize("protocol", ["int3-push", "int3-stub"])
+@pytest.mark.parametrize("optimised", ["-O0", "-O2"])
+def test_the_stack_of_a_trap(optimised: str, protocol: str, tmp_path: Path) -> None:
+    """Hardly more than the kernel's own frame: the loader, which takes 1 to 3 KB, has found all functions."""
+    out = rewritten(tmp_path / "out", "nb_stack.c", "thr_run.h", "obj_check.h", form=COMPACT)
+    link = (runtime_object("gcc-12", optimised), "-Wl,-z,lazy", "-pthread")
+    program = compiled("gcc-12", optimised, out / "nb_stack.c", *link, "-o", tmp_path / "nb_stack")
+    assert int(ran(program, STATIC_CALL_PROTOCOL=protocol)[0]) < 512
 
 
 @pytest.mark.parametrize("slots", ["", "-DSTATIC_CALL_SLOTS"])

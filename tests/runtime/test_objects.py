@@ -225,6 +225,8 @@ def test_a_target_that_goes_away_with_its_library(plugins: Plugins) -> None:
     assert ran(host, "bare", plugin, bare) == ("", "")
     assert ran(host, "unseen", plugin, bare) == ("", "")
     assert ran(host, "late", plugin, bare)[0] == "updated\n"
+    for other in (bare, plugins.plugin("other", "-DALONE", "-Wl,-Bsymbolic")):
+        assert ran(host, "sealed", plugin, other) == ("", "")
 
 
 # ---- before and after main --------------------------------------------------------------------------------------

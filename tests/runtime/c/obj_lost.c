@@ -7,8 +7,10 @@
  *   late     the plugin is closed by an exit handler, which goes on updating
  *   bare     the plugin has no static calls, and the key was updated away in time: its function is refused afterwards
  *   unseen   the plugin has no static calls, and nobody sees it close: what may be asked of the key tells
+ *   sealed   after a seal a plugin with static calls stays, and one without is seen to be gone
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "obj_host.h"
@@ -104,6 +106,24 @@ static void unseen(const char *path)
 	CHECK(!static_call_update(obj_host_key, adds_1) && calls(1) == 2 && !is_lost());
 }
 
+/* BARE has static calls of its own, or none. */
+static void sealed(const char *path, const char *bare)
+{
+	void *library = use(path), *other = open_library(bare, RTLD_LOCAL);
+	bool stays = dlsym(other, "obj_plugin");
+
+	if (!stays)
+		CHECK(!static_call_update(obj_host_key, (function *)find_function(other, "obj_bare")));
+	CHECK(!static_call_seal());
+	for (int round = 0; round < 2; round++) {
+		CHECK(!dlclose(library) && !dlclose(other));
+		CHECK(is_lost() == !stays && lost() == 0);
+		CHECK(!stays || calls(1) == 11);
+		library = open_library(path, RTLD_LOCAL);
+		other = open_library(path, RTLD_LOCAL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 4);
@@ -113,6 +133,8 @@ int main(int argc, char **argv)
 		bare(argv[3]);
 	else if (!strcmp(argv[1], "unseen"))
 		unseen(argv[3]);
+	else if (!strcmp(argv[1], "sealed"))
+		sealed(argv[2], argv[3]);
 	else if (!strcmp(argv[1], "late"))
 		late(argv[2]);
 	else if (!strcmp(argv[1], "exit"))
