@@ -12,10 +12,9 @@ static bool is_mapped(const struct array *array)
 	return array->items && ((uintptr_t)array->items < (uintptr_t)&state || (uintptr_t)array->items >= (uintptr_t)(&state + 1));
 }
 
-static int array_reserve(struct array *array, size_t count, size_t size)
+static int array_grow(struct array *array, size_t count, size_t size)
 {
 	size_t room = array->room < PAGE ? PAGE : array->room;
-	struct array old = *array;
 	void *items;
 
 	if (count * size <= array->room)
@@ -25,14 +24,12 @@ static int array_reserve(struct array *array, size_t count, size_t size)
 	items = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (items == MAP_FAILED)
 		return -ENOMEM;
-	if (old.items)
-		memcpy(items, old.items, old.count * size);
-	array->items = items;
+	if (array->items)
+		memcpy(items, array->items, array->count * size);
+	__atomic_store_n(&array->items, items, __ATOMIC_RELEASE);
 	IN_ORDER();
 	array->room = room;
 	IN_ORDER();
-	if (is_mapped(&old))
-		munmap(old.items, old.room);
 	return 0;
 }
 
@@ -44,6 +41,16 @@ static void array_free(struct array *array)
 	IN_ORDER();
 	if (is_mapped(&old))
 		munmap(old.items, old.room);
+}
+
+static int array_reserve(struct array *array, size_t count, size_t size)
+{
+	struct array old = *array;
+	int error = array_grow(array, count, size);
+
+	if (array->items != old.items)
+		array_free(&old);
+	return error;
 }
 
 static int memory_replace(uintptr_t start, size_t size)

@@ -72,8 +72,9 @@ static bool is_in(const struct object *object, uintptr_t address)
 
 static const struct object *object_at(uintptr_t address)
 {
-	const struct object *objects = state.objects.items;
+	/* In this order, for handlers: where the list has moved, as many are there as were counted. */
 	size_t count = __atomic_load_n(&state.objects.count, __ATOMIC_ACQUIRE);
+	const struct object *objects = __atomic_load_n(&state.objects.items, __ATOMIC_ACQUIRE);
 
 	for (size_t i = 0; i < count; i++)
 		if (is_in(&objects[i], address))
@@ -170,7 +171,7 @@ static struct object *object_of(const struct __static_call_object *tables)
 
 /*
  * In the place of one that has gone, or of the same without tables. Handlers look at the list at any time, so it only
- * grows. 0 or -errno.
+ * grows, and what it was before it moved stays. 0 or -errno.
  */
 static int put(const struct object *object)
 {
@@ -182,7 +183,7 @@ static int put(const struct object *object)
 		if (!gone->tables && gone->start == object->start)
 			break;
 	if (!error && gone == objects + count) {
-		error = array_reserve(&state.objects, count + 1, sizeof(*object));
+		error = array_grow(&state.objects, count + 1, sizeof(*object));
 		gone = (struct object *)state.objects.items + count;
 	}
 	if (error)

@@ -85,6 +85,8 @@ struct array {
 };
 /* Room for `count` items of `size` bytes; the items there are kept. 0 or -ENOMEM. */
 static int array_reserve(struct array *array, size_t count, size_t size);
+/* The same, and who reads the old items without the lock may go on: their memory is given up. */
+static int array_grow(struct array *array, size_t count, size_t size);
 static void array_free(struct array *array);
 /* Between updates what steers them is read-only, wherever it lies. 0 or -errno. */
 static int array_open(const struct array *array);
