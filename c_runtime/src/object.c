@@ -145,9 +145,8 @@ static void pin(void)
 		stay(&state);
 }
 
-static unsigned long objects_stay(void)
+static void objects_stay(void)
 {
-	unsigned long generation = __atomic_load_n(&state.generation, __ATOMIC_ACQUIRE);
 	size_t count = __atomic_load_n(&state.objects.count, __ATOMIC_ACQUIRE);
 
 	for (size_t i = 0; i < count; i++) {
@@ -156,7 +155,6 @@ static unsigned long objects_stay(void)
 		if (object->tables && !object->program)
 			stay(object->tables);
 	}
-	return generation;
 }
 
 static struct object *object_of(const struct __static_call_object *tables)

@@ -199,11 +199,8 @@ static void object_enter(const struct __static_call_object *tables);
 static void object_leave(const struct __static_call_object *tables);
 /* The objects of these keys, whose own constructors may be still to come. Not under the update lock. */
 static void objects_enter(const struct static_call_change *changes, size_t count);
-/*
- * None of them is unloaded any more. The generation that they are of: another one may have come since. Not under the update
- * lock.
- */
-static unsigned long objects_stay(void);
+/* None of those that are there is unloaded any more. Not under the update lock. */
+static void objects_stay(void);
 /* 0, or -EXDEV if one of the keys belongs to no known object. */
 static int objects_check(const struct static_call_change *changes, size_t count);
 /* Whether func is __static_call_return0 of this program or of a library that has its own copy. */

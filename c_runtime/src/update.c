@@ -280,20 +280,22 @@ static int seal_locked(void)
  */
 static int seal(void)
 {
+	unsigned long staying = 0; /* the generation whose objects stay; that of no objects at first */
 	struct guard guard;
 	bool done = false;
 	int error = 0;
 
-	while (!done && !error) {
-		unsigned long all = objects_stay();
-
+	while (!done) {
 		error = update_begin(&guard);
 		if (error)
 			return error;
-		done = state.sealed || all == state.generation;
+		done = state.sealed || state.generation == staying;
+		staying = state.generation;
 		if (done && !state.sealed)
 			error = seal_locked();
 		update_end(&guard);
+		if (!done)
+			objects_stay();
 	}
 	return error;
 }
