@@ -46,7 +46,7 @@ def marks(text: bytes) -> list[Mark]:
     for m in _MARKER.finditer(text):
         path, flags, by = m[1], m[2], None
         if b"1" in flags:
-            by = _path(stack[-1])
+            by = path_of(stack[-1])
             stack.append(path)
         elif b"2" in flags and len(stack) > 1:
             stack.pop()
@@ -55,12 +55,12 @@ def marks(text: bytes) -> list[Mark]:
         # Before the main file the compilers change the name without a flag, as #line does later.
         elif path in _NO_FILE or stack[-1] in {b"", *_NO_FILE}:
             stack[-1] = path
-        found.append(Mark(m.start(), _path(path), b"3" in flags, _path(stack[-1]), by))
+        found.append(Mark(m.start(), path_of(path), b"3" in flags, path_of(stack[-1]), by))
     return found
 
 
 @cache
-def _path(marker: bytes) -> str:
+def path_of(marker: bytes) -> str:
     """A line marker's file name; the compilers escape quotes and backslashes, gcc other bytes in octal, clang tabs
     and newlines by letters."""
     return os.fsdecode(re.sub(rb"\\([0-7]{3}|.)", _unescaped, marker))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from instrument.lexer import Word
+from instrument.markers import path_of
 from instrument.model import Edit, Place, Span, Unit
 from instrument.preprocessed import declarations
 from instrument.suggest.patch import patched
@@ -178,6 +179,6 @@ class _Taker:
         if marker is None or (b"3" in marker[3] and not understood):
             return  # what a system's header says in words of its own that are not read for sure
         line = int(marker[1]) + text.data.count(b"\n", marker.end() + 1, at)
-        path = os.path.normpath(unit.cwd / os.fsdecode(marker[2]))
+        path = os.path.normpath(unit.cwd / path_of(marker[2]))
         stranger = Stranger(self.units.relative(path), line, self.units.name(unit))
         self.found.strangers.setdefault(name, set()).add(stranger)

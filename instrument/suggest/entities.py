@@ -6,12 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 
-from instrument.model import Place
+from instrument.model import Place, Span
 from instrument.suggest.accesses import Access
 from instrument.suggest.declared import Variable
 from instrument.suggest.finding import Finding
 from instrument.suggest.project import Occurrence, Project
 from instrument.suggest.scopes import declaration_of
+from instrument.suggest.source import line_start
+
+THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
+"""What makes a variable one of each thread's own."""
 
 
 def entities(variables: Sequence[Variable]) -> list[list[Variable]]:
@@ -35,6 +39,11 @@ def definition(variables: Sequence[Variable]) -> Variable:
     """The declaration that says what the variable starts with."""
     definitions = [v for v in variables if not v.extern]
     return next((v for v in definitions if v.declarator.value is not None), (definitions or list(variables))[0])
+
+
+def line_of(v: Variable) -> Span:
+    """The declaration, from the start of its line: macros may stand before it."""
+    return Span(line_start(v.source.data, v.node.start_byte), v.node.end_byte)
 
 
 def places(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from instrument.suggest.scopes import declaration_of
-from instrument.suggest.source import Source, View, ancestors, function_of, span_of
+from instrument.suggest.source import WRAPPERS, Source, View, ancestors, bare, enclosed, function_of, span_of
 from instrument.suggest.uses import NULL
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _LITERALS = frozenset(
 )
 _TOTAL = frozenset((*_COMPARISONS, "!", "&&", "||", "~", "&", "|", "^"))
 """The operators that have a result for all operands: no overflow, no division by 0."""
-_WRAPPERS = frozenset(("parenthesized_expression", "cast_expression"))
 _CONDITIONS = frozenset(("if_statement", "while_statement", "do_statement", "for_statement"))
 _UNSIGNED = 1 << 64
 _Volatile = Callable[[str, "bytes | None"], bool]
@@ -157,10 +156,9 @@ def _only(node: Node | None) -> Node | None:
 
 def _tested(source: Source, node: Node | None, text: str) -> tuple[Node, bool] | None:
     """The pointer in a condition that asks no more than whether it is set, or whether it is NULL."""
-    while node is not None and node.type == "parenthesized_expression" and node.named_child_count == 1:
-        node = node.named_children[0]
     if node is None:
         return None
+    node = bare(node)
     if _flat(source, node) == text:
         return node, True
     name = node.child_by_field_name("operator")
@@ -178,7 +176,7 @@ def _tested(source: Source, node: Node | None, text: str) -> tuple[Node, bool] |
 
 def _grows(source: Source, value: Node, above: Node) -> bool:
     """Whether `above` still is a value that is made of a call's result alone."""
-    if above.type in _WRAPPERS:
+    if above.type in WRAPPERS:
         return True
     name = above.child_by_field_name("operator")
     sign = source.text(name) if name is not None else ""
@@ -191,7 +189,7 @@ def _worth(source: Source, node: Node, call: Node | None) -> int | None:
     """What an expression comes to if `call` returns 0, None if that is not known."""
     if node == call or NULL.fullmatch(source.text(node)):
         return 0
-    if node.type in _WRAPPERS and node.named_child_count:
+    if node.type in WRAPPERS and node.named_child_count:
         inner = node.child_by_field_name("value") or node.named_children[0]
         known = _worth(source, inner, call)
         return known if node.type == "parenthesized_expression" or known == 0 else None
@@ -219,9 +217,7 @@ def _worth(source: Source, node: Node, call: Node | None) -> int | None:
 
 def _truth(source: Source, node: Node) -> bool:
     """Whether of an expression's value no more is used than whether it is 0."""
-    below, above = node, node.parent
-    while above is not None and above.type == "parenthesized_expression":
-        below, above = above, above.parent
+    below, above = enclosed(node)
     if above is None:
         return False
     if above.type in (*_CONDITIONS, "conditional_expression"):
@@ -266,7 +262,7 @@ def _harmless(source: Source, node: Node, volatile: _Volatile) -> bool:
         return True
     if node.type == "identifier":
         return _readable(source, node, volatile)
-    if node.type in _WRAPPERS and node.named_child_count:
+    if node.type in WRAPPERS and node.named_child_count:
         inner = node.child_by_field_name("value") or node.named_children[0]
         return _harmless(source, inner, volatile)
     sign = node.child_by_field_name("operator")

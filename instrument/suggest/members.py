@@ -16,13 +16,13 @@ from instrument.model import Edit, Place, Span
 from instrument.suggest import spelling
 from instrument.suggest.accesses import Access, accesses
 from instrument.suggest.declared import Variable
-from instrument.suggest.entities import constness, definition, entities, key_of, places
+from instrument.suggest.entities import THREAD, constness, definition, entities, key_of, line_of, places
 from instrument.suggest.finding import Finding
 from instrument.suggest.initial import Initial, initial_values
 from instrument.suggest.model import Candidate, Doubt, Role
 from instrument.suggest.project import Project, constant
 from instrument.suggest.settle import Pointer, settle
-from instrument.suggest.source import Source, View, ancestors
+from instrument.suggest.source import Source, View, ancestors, line_start
 from instrument.suggest.uses import ADDRESS, READS, Deed
 from instrument.suggest.values import Value
 from instrument.value import replace
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _REPLACED = re.compile(rb"\b(?:__)?(?:weak|alias|common)(?:__)?\b")
-_THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
 _CHANGED = "what it points to may be changed"
 _UNKNOWN = Initial(why="it starts with what is not known")
 
@@ -121,10 +120,9 @@ class _Object:
                 found.refuse(constness(definitions, calls), self._place(v))
             if v.storage & {"volatile", "_Atomic"}:
                 found.refuse("it is volatile or _Atomic", self._place(v))
-            if _THREAD.search(text):
+            if THREAD.search(text):
                 found.refuse("each thread has its own", self._place(v))
-            line = Span(v.source.data.rfind(b"\n", 0, v.node.start_byte) + 1, v.node.end_byte)
-            for word in v.source.hides(line):
+            for word in v.source.hides(line_of(v)):
                 if any(b"static" in body for body in self.project.macros[word.text]):
                     found.refuse(f"it is declared with the macro {word.text}", self._place(v))
             if _REPLACED.search(text):
@@ -261,7 +259,7 @@ class _Object:
         at, before, after = view.span(value).end, ", ", ""
         if block.type == "compound_statement" and not access.macro:
             at = view.span(statement).end
-            start = source.data.rfind(b"\n", 0, statement.start_byte) + 1
+            start = line_start(source.data, statement.start_byte)
             indent = re.match(rb"[ \t]*", source.data[start : statement.start_byte])
             before, after = "\n" + (indent[0].decode() if indent else ""), ";"
         edit = Edit(Span(at, at), f"{before}{text}{after}".encode())

@@ -13,7 +13,7 @@ from instrument.model import Edit, Span
 from instrument.suggest import spelling
 from instrument.suggest.accesses import Access, accesses
 from instrument.suggest.declared import Variable
-from instrument.suggest.entities import constness, definition, entities, key_of, places
+from instrument.suggest.entities import THREAD, constness, definition, entities, key_of, line_of, places
 from instrument.suggest.finding import Finding
 from instrument.suggest.model import Candidate, Role
 from instrument.suggest.project import Project
@@ -22,7 +22,6 @@ from instrument.suggest.uses import Deed
 from instrument.suggest.values import Value, value_of
 
 _ATTRIBUTE = re.compile(rb"__attribute|__declspec|\basm\b|__asm|_Alignas|\[\[")
-_THREAD = re.compile(rb"\b(?:__thread|_Thread_local|thread_local)\b")
 _MEANS = re.compile(
     rb"\b(?:static|extern|const|volatile|_Atomic|__thread|_Thread_local|_Alignas|__attribute\w*|__declspec)\b"
 )
@@ -100,14 +99,9 @@ def _declarations(
             if initial.why or initial.kind not in ("function", "null"):
                 found.refuse(initial.why or "it starts with a value that is no function's name", place)
             text = spelling.define(found.key, v, initial, zero, project)
-        start = min([v.node.start_byte, *(word.span.start for word in v.source.hides(_line(v)))])
+        start = min([v.node.start_byte, *(word.span.start for word in v.source.hides(line_of(v)))])
         span = Span(start, v.node.end_byte)
         found.use(role, place, None, [Edit(span, text.encode("utf-8", "surrogateescape"))])
-
-
-def _line(v: Variable) -> Span:
-    """The declaration, from the start of its line: macros may stand before it."""
-    return Span(v.source.data.rfind(b"\n", 0, v.node.start_byte) + 1, v.node.end_byte)
 
 
 def _unfit(project: Project, v: Variable) -> str | None:
@@ -122,11 +116,11 @@ def _unfit(project: Project, v: Variable) -> str | None:
         return _CONST
     if qualifiers & {"volatile", "_Atomic"}:
         return f"it is {'volatile' if 'volatile' in qualifiers else '_Atomic'}"
-    if _THREAD.search(text):
+    if THREAD.search(text):
         return "each thread has its own"
     if _ATTRIBUTE.search(text):
         return "it is declared with an attribute"
-    for word in v.source.hides(_line(v)):
+    for word in v.source.hides(line_of(v)):
         if not project.visibility(word.text):
             return f"it is declared with the macro {word.text}"
     for word in v.source.words_in(head):

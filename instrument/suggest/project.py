@@ -20,7 +20,7 @@ from instrument.suggest.census import Census
 from instrument.suggest.declared import Types, Variable
 from instrument.suggest.model import Spot
 from instrument.suggest.scopes import declaration_of, outermost
-from instrument.suggest.source import Source, View, function_of, loops_around
+from instrument.suggest.source import Source, View, enclosed, function_of, loops_around
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -251,9 +251,7 @@ def constant(project: Project, name: str) -> bool:
 def _aims(view: View, readers: Set[str]) -> bool:
     """Whether an object is declared there, or a pointer of `readers` is set to its address."""
     address = view.node.parent
-    setting = address.parent if address is not None else None
-    while setting is not None and setting.type == "parenthesized_expression":
-        setting = setting.parent
+    _, setting = enclosed(address) if address is not None else (None, None)
     if declaration_of(view.node) is not None:
         return True
     text = view.source.text(address).replace(" ", "") if address is not None else ""

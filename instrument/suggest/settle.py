@@ -19,7 +19,7 @@ from instrument.suggest.accesses import Access, Made
 from instrument.suggest.finding import Finding
 from instrument.suggest.guards import Guard, guard, harmless
 from instrument.suggest.model import Doubt, Role
-from instrument.suggest.source import span_of
+from instrument.suggest.source import WRAPPERS, enclosed, span_of
 from instrument.suggest.uses import READS, Deed
 from instrument.suggest.values import Value, nullable, value_of
 
@@ -49,12 +49,15 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """A guard in the text with the accesses that test and call."""
+    """A guard in the text with the accesses that test and call. `nothing` and `zero` hold of every guard that the
+    preprocessor makes of it."""
 
     test: Access
     call: Access
     guard: Guard
     shift: int
+    nothing: bool
+    zero: bool
 
 
 def settle(found: Finding, pointer: Pointer) -> bool:
@@ -78,7 +81,7 @@ class _Settling:
     def settled(self) -> bool:
         pointer = self.pointer
         zero = not pointer.void and self._zero()
-        kept = self.pairs if zero else [p for p in self.pairs if pointer.void and self._each(p, nothing=True)]
+        kept = self.pairs if zero else [p for p in self.pairs if pointer.void and p.nothing]
         tests = {pair.test.place for pair in kept}
         paired = {pair.call.place: pair for pair in kept}
         reads = [a for a in self.reads if a.place not in tests]
@@ -110,17 +113,17 @@ class _Settling:
         test = next((a for a in self.reads if a.span.start == start and a.place.path == call.place.path), None)
         if test is None or test.compiled != call.compiled:
             return None
-        guards = [(made, guard(made.view.source, made.node)) for made in call.made]
-        if any(g is None or not harmless(made.view, g.arguments, self.project.volatile) for made, g in guards):
-            return None
+        guards: list[Guard] = []
+        for made in call.made:
+            each = guard(made.view.source, made.node)
+            if each is None or not harmless(made.view, each.arguments, self.project.volatile):
+                return None
+            guards.append(each)
         tested = {(id(made.view.source), made.node.start_byte) for made in test.made}
-        if tested != {(id(made.view.source), g.test.start_byte) for made, g in guards if g}:
+        if tested != {(id(m.view.source), g.test.start_byte) for m, g in zip(call.made, guards, strict=True)}:
             return None
-        return _Pair(test, call, around, own.view.shift)
-
-    def _each(self, pair: _Pair, nothing: bool) -> bool:
-        found = [guard(made.view.source, made.node) for made in pair.call.made]
-        return all(g is not None and (g.nothing if nothing else g.zero) for g in found)
+        nothing, zero = all(g.nothing for g in guards), all(g.zero for g in guards)
+        return _Pair(test, call, around, own.view.shift, nothing, zero)
 
     def _zero(self) -> bool:
         """Whether the key can return 0 where the pointer was NULL: each test must have its call, whose result then
@@ -135,7 +138,7 @@ class _Settling:
             and not pointer.forwarded
             and bool(self.pairs)
             and len(self.pairs) == len(self.reads)
-            and all(self._each(pair, nothing=False) for pair in self.pairs)
+            and all(pair.zero for pair in self.pairs)
             and all(self._zeroed(access) is not None for access in self.assigns)
         )
 
@@ -245,9 +248,7 @@ def _same(one: Made, other: Made, again: bool) -> bool:
 
 
 def _returned(made: Made) -> bool:
-    above = made.node.parent
-    while above is not None and above.type in ("parenthesized_expression", "cast_expression"):
-        above = above.parent
+    _, above = enclosed(made.node, WRAPPERS)
     return above is not None and above.type == "return_statement"
 
 

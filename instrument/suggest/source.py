@@ -58,6 +58,8 @@ _TRANSPARENT = frozenset(
         "ERROR",
     )
 )
+PARENTHESES = frozenset(("parenthesized_expression",))
+WRAPPERS = PARENTHESES | {"cast_expression"}
 _LOOPS = frozenset(("for_statement", "while_statement", "do_statement"))
 _BODY = b"void f(void) {"
 """What makes statements of a macro's body."""
@@ -234,6 +236,21 @@ def ancestors(node: Node) -> Iterator[Node]:
     while above is not None:
         yield above
         above = above.parent
+
+
+def enclosed(node: Node, wrappers: Set[str] = PARENTHESES) -> tuple[Node, Node | None]:
+    """The node with the parentheses around it, and what is around those."""
+    above = node.parent
+    while above is not None and above.type in wrappers:
+        node, above = above, above.parent
+    return node, above
+
+
+def bare(node: Node) -> Node:
+    """The node without parentheses around it."""
+    while node.type in PARENTHESES and node.named_child_count == 1:
+        node = node.named_children[0]
+    return node
 
 
 def _sound(node: Node) -> bool:

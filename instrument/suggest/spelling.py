@@ -14,7 +14,7 @@ from instrument.suggest.declared import Variable
 from instrument.suggest.forward import flat
 from instrument.suggest.project import Project
 from instrument.suggest.scopes import own
-from instrument.suggest.source import Source, View, ancestors
+from instrument.suggest.source import Source, View, ancestors, bare, line_start
 from instrument.suggest.uses import NULL
 from instrument.suggest.values import Value, nullable
 
@@ -43,7 +43,7 @@ def include(source: Source) -> tuple[Edit, ...]:
     leading = _LEADING.match(data)
     at = leading.end() if leading else 0
     guard = _GUARD.match(data, at)
-    at = guard.end() if guard else data.rfind(b"\n", 0, at) + 1
+    at = guard.end() if guard else line_start(data, at)
     depth = 0
     first = next(
         (n.start_byte for n in source.externals() if n.type in ("declaration", "function_definition")), len(data)
@@ -131,8 +131,8 @@ def zeroed(view: View, value: Node, project: Project) -> list[Edit] | None:
     source = view.source
     if NULL.fullmatch(source.text(value)):
         return [Edit(view.span(value), _ZERO)]
-    if value.type == "parenthesized_expression" and value.named_child_count == 1:
-        return zeroed(view, value.named_children[0], project)
+    if (inner := bare(value)) != value:
+        return zeroed(view, inner, project)
     if value.type == "conditional_expression":
         arms = [value.child_by_field_name(name) for name in ("consequence", "alternative")]
         edits = [zeroed(view, arm, project) if arm is not None else None for arm in arms]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from instrument.suggest.source import Source, View, ancestors
+from instrument.suggest.source import Source, View, ancestors, enclosed
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -91,9 +91,7 @@ _TYPEOF = frozenset(("typeof", "__typeof__", "__typeof", "typeof_unqual"))
 
 def accessed(view: View, operator: str) -> tuple[Node, str]:
     """The expression that is reached by the name in `view`: the name itself, or the member behind `operator`."""
-    node, above = view.node, view.node.parent
-    while above is not None and above.type == "parenthesized_expression":
-        node, above = above, above.parent
+    node, above = enclosed(view.node)
     if operator and above is not None and above.type == "field_expression":
         field, found = above.child_by_field_name("field"), above.child_by_field_name("operator")
         if above.child_by_field_name("argument") == node and field is not None and found is not None:
@@ -103,9 +101,7 @@ def accessed(view: View, operator: str) -> tuple[Node, str]:
 
 def seen(source: Source, node: Node) -> Seen:
     """What is done with the expression `node`, an identifier or an access to a member."""
-    e, above = node, node.parent
-    while above is not None and above.type == "parenthesized_expression":
-        e, above = above, above.parent
+    e, above = enclosed(node)
     if above is None:
         return Seen(Deed.REFUSED, why="the syntax around it is not understood")
     if above.type == "call_expression" and above.child_by_field_name("function") == e:
@@ -132,9 +128,7 @@ def _assigned(source: Source, node: Node) -> Seen:
     operator, value = node.child_by_field_name("operator"), node.child_by_field_name("right")
     if operator is None or value is None or source.text(operator) != "=":
         return Seen(Deed.REFUSED, why="it is changed by an operator")
-    statement = node.parent
-    while statement is not None and statement.type == "parenthesized_expression":
-        statement = statement.parent
+    _, statement = enclosed(node)
     if source.split(node):
         return Seen(Deed.REFUSED, why="a directive stands in an assignment to it")
     if statement is None or statement.type != "expression_statement":

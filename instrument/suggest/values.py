@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from instrument.suggest.project import Project
 from instrument.suggest.scopes import own
-from instrument.suggest.source import Source, function_of
+from instrument.suggest.source import WRAPPERS, Source, bare, function_of
 from instrument.suggest.uses import NULL
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def value_of(source: Source, node: Node | None, project: Project) -> Value:
     """The value of an expression; None is the lack of an initialiser."""
     if node is None or NULL.fullmatch(source.text(node)):
         return Value("null")
-    while node.type == "parenthesized_expression" and node.named_child_count == 1:
-        node = node.named_children[0]
+    node = bare(node)
     text = source.text(node)
     if node.type == "pointer_expression" and text.startswith("&"):
         argument = node.child_by_field_name("argument")
@@ -67,7 +66,7 @@ def _named(source: Source, node: Node, text: str, project: Project) -> Value:
 
 
 def _cast(source: Source, inner: Node | None, text: str, project: Project) -> Value:
-    while inner is not None and inner.type in ("parenthesized_expression", "cast_expression"):
+    while inner is not None and inner.type in WRAPPERS:
         inner = inner.child_by_field_name("value") or (inner.named_children[0] if inner.named_children else None)
     if inner is not None and NULL.fullmatch(source.text(inner)):
         return Value("null")
@@ -82,8 +81,7 @@ def _cast(source: Source, inner: Node | None, text: str, project: Project) -> Va
 
 def nullable(source: Source, node: Node, project: Project) -> bool:
     """Whether a value may be NULL: it is none if it is a function, whichever."""
-    if node.type == "parenthesized_expression" and node.named_child_count == 1:
-        return nullable(source, node.named_children[0], project)
+    node = bare(node)
     if node.type == "conditional_expression":
         arms = [node.child_by_field_name(name) for name in ("consequence", "alternative")]
         return any(arm is None or nullable(source, arm, project) for arm in arms)
