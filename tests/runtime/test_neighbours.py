@@ -119,9 +119,6 @@ def test_traps_and_checkpoints(form: tuple[str, str], what: str, rt: Runtime, tm
     ran(compiled("gcc-12", out / "nb_traps.c", *link, "-o", tmp_path / "nb_traps"), what)
 
 
-REWRITTEN = "static_call_update: -95, the program was rewritten after it was linked (BOLT): "
-
-
 @pytest.mark.parametrize("protocol", ["int3-push", "int3-stub"])
 @pytest.mark.parametrize("optimised", ["-O0", "-O2"])
 def test_the_stack_of_a_trap(optimised: str, protocol: str, tmp_path: Path) -> None:
@@ -130,6 +127,9 @@ def test_the_stack_of_a_trap(optimised: str, protocol: str, tmp_path: Path) -> N
     link = (runtime_object("gcc-12", optimised), "-Wl,-z,lazy", "-pthread")
     program = compiled("gcc-12", optimised, out / "nb_stack.c", *link, "-o", tmp_path / "nb_stack")
     assert int(ran(program, STATIC_CALL_PROTOCOL=protocol)[0]) < 512
+
+
+REWRITTEN = "static_call_update: -95, the program was rewritten after it was linked (BOLT): "
 
 
 @pytest.mark.parametrize("slots", ["", "-DSTATIC_CALL_SLOTS"])

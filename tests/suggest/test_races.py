@@ -72,15 +72,15 @@ def applied(text: str, folder: Path) -> Path:
     return folder / "out"
 
 
-def built(source: Path, binary: Path, mode: str) -> Path:
-    """The program with the header alone or in a mode of `instrument cc`."""
+def built(source: Path, binary: Path, mode: str, *objects: Path) -> Path:
+    """The program with the header alone or in a mode of `instrument cc`, and with more objects."""
     words = ["gcc-12", "-std=gnu11", "-O2", INCLUDE, "-c", source, "-o", f"{binary}.o"]
     if mode != "plain":
         done = instrument("cc", "--mode", mode, "--", *words)
         assert done.returncode == 0, done.stderr
     else:
         run(words)
-    run(["gcc-12", f"{binary}.o", runtime_object("gcc-12"), "-pthread", "-o", binary])
+    run(["gcc-12", f"{binary}.o", *objects, runtime_object("gcc-12"), "-pthread", "-o", binary])
     return binary
 
 
@@ -223,12 +223,7 @@ def test_an_update_that_is_refused_changes_nothing(shape: str, tmp_path: Path) -
     (tmp_path / "seal.c").write_text(SEALED)
     run(["gcc-12", INCLUDE, "-c", tmp_path / "seal.c", "-o", tmp_path / "seal.o"])
     for mode in ("inline-asm", "trampoline", "direct"):
-        words = ["gcc-12", "-std=gnu11", "-O2", INCLUDE, "-c", out / "a.c", "-o", tmp_path / "a.o"]
-        done = instrument("cc", "--mode", mode, "--", *words)
-        assert done.returncode == 0, done.stderr
-        objects = [tmp_path / "a.o", tmp_path / "seal.o", runtime_object("gcc-12")]
-        run(["gcc-12", *objects, "-pthread", "-o", tmp_path / mode])
-        assert run([tmp_path / mode]) == "0", mode
+        assert run([built(out / "a.c", tmp_path / mode, mode, tmp_path / "seal.o")]) == "0", mode
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How much of a thread's stack a trap takes: on an alternate stack, which is read afterwards. Prints bytes beyond the kernel's frame. */
+/*
+ * How much of a thread's stack a trap takes: on an alternate stack, which is read afterwards. Prints bytes beyond the
+ * kernel's frame.
+ */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
